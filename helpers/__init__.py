@@ -1,0 +1,1 @@
+"""What the labs use and do not teach: sessions, checks, data and drawing."""
