@@ -109,13 +109,12 @@ def start(num_cpus: int | None = None, say: Callable[[str], None] = print) -> Se
     with _alone(temp):
         if running := find(say):
             raise SessionError(f"This clone's Ray is already running, at {running.address}.")
-        if left := _processes(temp):
-            say("Ending what is left of a Ray that was not closed.")
-            _end(left)
+        if end_all():
+            say("Ended what was left of a Ray that had not been closed.")
         for old in Path(temp).glob("session_2*"):
             shutil.rmtree(old, ignore_errors=True)
         session = _launch(temp, num_cpus, _ports(say))
-        _write(_file(), asdict(session))
+        write_json(_file(), asdict(session))
         return session
 
 
@@ -132,6 +131,14 @@ def find(say: Callable[[str], None] = print) -> Session | None:
     session.end()
     say(f"The Ray at {session.address} had been killed; what was left of it is cleaned up.")
     return None
+
+
+def end_all() -> bool:
+    """End every Ray of this clone, also one half started or half killed. Returns: was there any?"""
+    _file().unlink(missing_ok=True)
+    left = _processes(_temp())
+    _end(left)
+    return bool(left)
 
 
 def join() -> Session | None:
@@ -233,13 +240,11 @@ def _launch(temp: str, num_cpus: int | None, ports: dict[str, int]) -> Session:
 
 def _ready(session: Session, token: str) -> bool:
     """Whether the dashboard answers and counts the head node as alive."""
-    request = urllib.request.Request(
-        f"{session.dashboard}/nodes?view=summary", headers={"Authorization": f"Bearer {token}"}
-    )
-    no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with no_proxy.open(request, timeout=10) as answer:
-            nodes = json.load(answer)["data"]["summary"]
+        answer = get(
+            f"{session.dashboard}/nodes?view=summary", {"Authorization": f"Bearer {token}"}
+        )
+        nodes = json.loads(answer)["data"]["summary"]
     except (OSError, ValueError, KeyError):
         return False
     return any(node.get("raylet", {}).get("state") == "ALIVE" for node in nodes)
@@ -287,6 +292,13 @@ def free_port(preferred: int) -> int:
         return probe.getsockname()[1]
 
 
+def get(url: str, headers: dict[str, str] | None = None) -> bytes:
+    """What a server on this machine answers, past any proxy. Raises OSError if it does not."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(urllib.request.Request(url, headers=headers or {}), timeout=10) as answer:
+        return answer.read()
+
+
 def _accepts(host: str, port: int, timeout: float = 3) -> bool:
     try:
         socket.create_connection((host, port), timeout).close()
@@ -309,7 +321,7 @@ def _recorded() -> Session | None:
         return None
 
 
-def _write(file: Path, content: dict) -> None:
+def write_json(file: Path, content: dict) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}")

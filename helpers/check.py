@@ -1,0 +1,221 @@
+"""The exercise engine: runs a learner's code in a process of its own and says one verdict."""
+
+import functools
+import html
+import io
+import linecache
+import os
+import sys
+import traceback
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import ray
+from ray import cloudpickle
+
+import helpers
+from helpers import progress
+
+# A cluster's workers have Ray and not our helpers, so what a check runs there travels whole.
+cloudpickle.register_pickle_by_value(helpers)
+
+START_LIMIT_S = 60.0
+RUN_LIMIT_S = 5.0
+
+DONE, NOT_YET, NOT_STARTED = "done", "not yet", "not started"
+_MARK = {DONE: "✓", NOT_YET: "✗", NOT_STARTED: "○"}
+_COLOUR = {DONE: "#1a7f4b", NOT_YET: "#b4540a", NOT_STARTED: "#5f6b7a"}
+
+
+class NotYet(Exception):
+    """What a check raises when an answer is wrong.
+
+    Args:
+        message: one or two sentences: what this answer did, and where to look.
+        picture: an optional matplotlib figure of the learner's own run.
+    """
+
+    def __init__(self, message: str, picture: Any = None):
+        super().__init__(message)
+        self.picture = picture
+
+
+class ExerciseNotDone(AssertionError):
+    """Raised instead of showing a verdict other than *done* when RAY_LABS_STRICT is 1."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of *done*, *not yet* and *not started*, with a sentence and perhaps a picture.
+
+    JupyterLab shows it as HTML, everything else as plain text.
+    """
+
+    status: str
+    message: str
+    picture: Any = None
+
+    def __repr__(self) -> str:
+        return f"{_MARK[self.status]} {self.status}: {self.message}"
+
+    def _repr_html_(self) -> str:
+        colour = _COLOUR[self.status]
+        return (
+            f'<div class="ray-labs-verdict" style="border-left:4px solid {colour};'
+            'padding:.4em .8em;white-space:pre-wrap">'
+            f'<b style="color:{colour}">{_MARK[self.status]} {self.status}</b>  '
+            f"{html.escape(self.message)}{_as_image(self.picture)}</div>"
+        )
+
+
+class Passed(NamedTuple):
+    """What a check returns when an answer is right: a sentence and perhaps a picture."""
+
+    message: str
+    picture: Any = None
+
+
+def exercise(check: Callable[[Any], Passed]) -> Callable[[Any], Verdict]:
+    """Turn `check(answer)` into what a notebook calls: it always ends in one verdict.
+
+    Args:
+        check: takes the learner's object; returns `Passed`, or raises `NotYet`. Its module's
+            name is the lab's, its own name the exercise's.
+
+    Returns:
+        A function of the learner's object. It records the verdict in `helpers.progress` and
+        returns it; with RAY_LABS_STRICT=1 it raises `ExerciseNotDone` unless it is *done*.
+    """
+
+    @functools.wraps(check)
+    def judge(answer: Any) -> Verdict:
+        verdict = _judge(check, answer)
+        progress.record(check.__module__.rpartition(".")[2], check.__name__, verdict.status)
+        if os.environ.get("RAY_LABS_STRICT") == "1" and verdict.status != DONE:
+            raise ExerciseNotDone(f"{check.__name__} is {verdict!r}")
+        return verdict
+
+    return judge
+
+
+def run(function: Callable, *args: Any, limit: float = RUN_LIMIT_S) -> Any:
+    """Call the learner's function in a worker process of its own, and clean up after it.
+
+    The process ends with the call, and with it every actor and task that the call started.
+
+    Args:
+        function: the learner's function; it travels by value, with what it refers to.
+        args: what to call it with.
+        limit: seconds it may run, counted from when its process is ready.
+
+    Returns:
+        What the function returned.
+
+    Raises:
+        NotYet: it raised, ran past the limit, or returned what cannot leave its process.
+    """
+    try:
+        cloudpickle.dumps(function)
+    except Exception as error:
+        raise NotYet(
+            "Your code refers to something that cannot be sent to a worker process: "
+            f"{_first_line(error)}. Make it inside the function instead."
+        ) from None
+    outcomes = _attempt.remote(function, args)
+    try:
+        if ray.get(_next(outcomes, START_LIMIT_S, "no worker process was free")) != "started":
+            raise RuntimeError("the worker did not say that it started")
+        late = f"your code was still running after {limit:g} s, so it was stopped"
+        kind, detail = ray.get(_next(outcomes, limit, late))
+    except ray.exceptions.RayError as error:
+        raise NotYet(f"Your code ended the process that ran it: {_first_line(error)}") from None
+    finally:
+        ray.cancel(outcomes, force=True)
+    if kind == "raised":
+        raise NotYet(_their_error(function, *detail))
+    if kind == "unsendable":
+        raise NotYet(f"Your code returned something that cannot leave its process: {detail}")
+    return cloudpickle.loads(detail)
+
+
+def _judge(check: Callable, answer: Any) -> Verdict:
+    if _is_stub(answer):
+        return Verdict(NOT_STARTED, "fill in the cell above and run it, then run this one again.")
+    if not ray.is_initialized():
+        return Verdict(NOT_YET, "Ray is not running. Run this lab's first code cell, then again.")
+    try:
+        return Verdict(DONE, *check(answer))
+    except NotYet as wrong:
+        return Verdict(NOT_YET, str(wrong), wrong.picture)
+    except Exception as error:
+        if os.environ.get("RAY_LABS_STRICT") == "1":
+            raise
+        return Verdict(
+            NOT_YET,
+            f"the check could not make sense of this answer ({_first_line(error)}). "
+            "Compare what it returns with what the task asks for.",
+        )
+
+
+def _is_stub(answer: Any) -> bool:
+    """Whether an answer is the shipped stub: `...`, or a function that does nothing."""
+    if answer is None or answer is Ellipsis:
+        return True
+    if not isinstance(answer, FunctionType):
+        return False
+
+    def empty():
+        """Has a docstring, as the stubs do."""
+
+    return answer.__code__.co_code == empty.__code__.co_code
+
+
+@ray.remote(num_cpus=0, max_calls=1, max_retries=0, num_returns="streaming")
+def _attempt(function, args):
+    yield "started"
+    try:
+        value = function(*args)
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        cause = getattr(error, "cause", error)  # a RayTaskError carries the task's own error
+        yield "raised", (_first_line(cause), [(frame.filename, frame.lineno) for frame in frames])
+        return
+    try:
+        outcome = "returned", cloudpickle.dumps(value)
+    except Exception as error:
+        outcome = "unsendable", _first_line(error)
+    yield outcome
+
+
+def _next(outcomes, limit: float, complaint: str) -> ray.ObjectRef:
+    ready, _ = ray.wait([outcomes], timeout=limit)
+    if not ready:
+        raise NotYet(f"{complaint[0].upper()}{complaint[1:]}. Does something in it wait for ever?")
+    return next(outcomes)
+
+
+def _their_error(function: Callable, error: str, frames: list[tuple[str, int]]) -> str:
+    cells = {getattr(getattr(function, "__code__", None), "co_filename", None)}
+    theirs = [frame for frame in frames if frame[0] in cells]
+    if not theirs:
+        return f"Your code raised {error}"
+    filename, number = theirs[-1]
+    line = linecache.getline(filename, number).strip()
+    where = f"line {number} of your cell" + (f":\n    {line}" if line else "")
+    return f"Your code raised {error}\nat {where}"
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _as_image(figure: Any) -> str:
+    if figure is None:
+        return ""
+    png = io.BytesIO()
+    figure.savefig(png, format="png", bbox_inches="tight")
+    return f'<br><img src="data:image/png;base64,{b64encode(png.getvalue()).decode()}">'

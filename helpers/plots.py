@@ -1,0 +1,140 @@
+"""One look for every picture of the course, and the pictures that several cells share."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart (2008).
+BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+GREY, PALE = "#6b7280", "#c9ced6"
+
+plt.rcParams.update(
+    {
+        "figure.figsize": (7.5, 3.2),
+        "figure.constrained_layout.use": True,
+        "figure.facecolor": "white",
+        "font.size": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 12,
+        "axes.titleweight": "bold",
+        "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREEN, RED, PURPLE]),
+        "lines.linewidth": 2,
+    }
+)
+
+
+def digits(images: np.ndarray, captions: Sequence, title: str = "", columns: int = 12) -> None:
+    """Draw images in a grid.
+
+    Args:
+        images: (n, 28, 28), any numeric type; black is the largest value.
+        captions: n short texts, one under each image.
+        title: what the reader should see.
+        columns: images in a row.
+    """
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(7.5, 0.95 * rows + 0.3), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, caption in zip(axes.flat, images, captions, strict=False):
+        axis.imshow(image, cmap="gray_r")
+        axis.text(0.5, -0.05, caption, transform=axis.transAxes, ha="center", va="top", fontsize=9)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    plt.show()
+
+
+def confusion(matrix: np.ndarray, title: str) -> None:
+    """Draw a confusion matrix with the diagonal left pale, so that the mistakes stand out.
+
+    Args:
+        matrix: (10, 10) counts; rows are true digits, columns what the model said.
+        title: what the reader should see.
+    """
+    mistakes = matrix.astype(float)
+    np.fill_diagonal(mistakes, 0)
+    figure, axis = plt.subplots(figsize=(4.6, 4.2))
+    axis.imshow(mistakes, cmap="Oranges")
+    for (row, column), count in np.ndenumerate(matrix):
+        strong = mistakes[row, column] > mistakes.max() / 2
+        colour = PALE if row == column else "white" if strong else "black"
+        axis.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)
+    axis.set(xticks=range(10), yticks=range(10), xlabel="said", ylabel="true", title=title)
+    plt.show()
+
+
+def curves(
+    axis: Axes,
+    trials: dict[str, list[float]],
+    rungs: Sequence[int] = (),
+    final: int | None = None,
+    best: str | None = None,
+) -> None:
+    """Draw learning curves into `axis`: one line a trial, a dot where it was stopped.
+
+    Args:
+        axis: where to draw.
+        trials: a trial's name to its metric after iteration 1, 2, ...
+        rungs: iterations at which the scheduler may stop a trial, drawn as vertical lines.
+        final: the iteration after which a trial is complete; a curve that ends earlier gets a
+            dot. None draws no dots.
+        best: the trial to draw in front, with its name.
+    """
+    for rung in rungs:
+        axis.axvline(rung, color=PALE, linewidth=1, linestyle=":", zorder=0)
+    for name, values in trials.items():
+        if not values or name == best:
+            continue
+        complete = final is None or len(values) >= final
+        steps = range(1, len(values) + 1)
+        axis.plot(steps, values, color=BLUE if complete else GREY, alpha=0.45, linewidth=1.2)
+        if not complete:
+            axis.plot(len(values), values[-1], "o", color=ORANGE, markersize=4)
+    if best and trials.get(best):
+        values = trials[best]
+        axis.plot(range(1, len(values) + 1), values, color=GREEN, linewidth=3, zorder=3)
+        axis.annotate(
+            f"best {values[-1]:.1%}",
+            (len(values), values[-1]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=GREEN,
+            va="center",
+            fontweight="bold",
+        )
+
+
+def stacked_bars(rows: dict[str, dict[str, float]], title: str, unit: str = "s") -> None:
+    """Draw one horizontal bar a row, cut in named parts that are labelled where they are wide.
+
+    Args:
+        rows: a row's name to its parts, each a name and a non-negative number.
+        title: what the reader should see.
+        unit: what the numbers count.
+    """
+    figure, axis = plt.subplots(figsize=(7.5, 0.7 * len(rows) + 1.3))
+    parts = list(dict.fromkeys(part for row in rows.values() for part in row))
+    longest = max(sum(row.values()) for row in rows.values())
+    left = np.zeros(len(rows))
+    for part, colour in zip(parts, [BLUE, ORANGE, GREEN, PURPLE, GREY], strict=False):
+        widths = np.array([row.get(part, 0.0) for row in rows.values()])
+        axis.barh(list(rows), widths, left=left, color=colour, label=part)
+        for y, (width, start) in enumerate(zip(widths, left, strict=True)):
+            if width > 0.09 * longest:
+                axis.text(start + width / 2, y, f"{width:.1f}", ha="center", va="center")
+        left += widths
+    axis.invert_yaxis()
+    axis.set(xlabel=unit, title=title)
+    figure.legend(loc="outside lower center", ncols=len(parts), frameon=False, fontsize=9)
+    plt.show()
+
+
+def figure(width: float = 7.5, height: float = 3.2) -> tuple[Figure, Axes]:
+    """A figure in the house's look that no cell shows by itself, and its one axis."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()

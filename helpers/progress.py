@@ -1,0 +1,119 @@
+"""Which exercises are done, over all labs and across restarts."""
+
+import html
+import json
+import os
+import tempfile
+from typing import NamedTuple
+
+from helpers import paths
+
+
+class Lab(NamedTuple):
+    """A lab's name as in its file, and its exercises with their last verdicts in lab order."""
+
+    name: str
+    exercises: dict[str, str]
+
+
+def record(lab: str, exercise: str, status: str) -> None:
+    """Keep a verdict. What was once done stays done, so that trying again costs nothing.
+
+    Args:
+        lab: the lab's file name without number and ending, e.g. `start_here`.
+        exercise: the check's name.
+        status: `done`, `not yet` or `not started`.
+    """
+    verdicts = _read()
+    if verdicts.setdefault(lab, {}).get(exercise) != "done":
+        verdicts[lab][exercise] = status
+        _write(verdicts)
+
+
+def reset() -> None:
+    """Forget every verdict of every lab."""
+    _write({})
+
+
+def labs() -> list[Lab]:
+    """Every lab in reading order, with its exercises and their verdicts."""
+    verdicts = _read()
+    return [
+        Lab(
+            path.stem,
+            {
+                name: verdicts.get(path.stem[3:], {}).get(name, "not started")
+                for name in exercises_of(json.loads(path.read_text(encoding="utf-8")))
+            },
+        )
+        for path in sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    ]
+
+
+def exercises_of(notebook: dict) -> list[str]:
+    """The names of a notebook's exercises, read from the `check.<name>(...)` cells.
+
+    Args:
+        notebook: a notebook as parsed JSON.
+    """
+    cells = notebook["cells"]
+    return [
+        "".join(after["source"]).split("check.", 1)[1].split("(", 1)[0]
+        for cell, after in zip(cells, cells[1:], strict=False)
+        if "exercise" in cell["metadata"].get("tags", [])
+    ]
+
+
+class Board:
+    """The progress over all labs, drawn as a table in JupyterLab and as text elsewhere."""
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{lab.name:32} {done} of {len(lab.exercises)}"
+            for lab in labs()
+            for done in [_count_done(lab)]
+        )
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><td style="text-align:left"><a href="{html.escape(lab.name)}.ipynb">'
+            f"{html.escape(lab.name)}</a></td>"
+            f'<td style="text-align:left">{_dots(lab)}</td>'
+            f"<td>{_count_done(lab)} of {len(lab.exercises)}</td></tr>"
+            for lab in labs()
+        )
+        head = "<tr><th>lab</th><th>exercises</th><th>done</th></tr>"
+        return f'<table class="ray-labs-progress">{head}{rows}</table>'
+
+
+def show() -> Board:
+    """The progress over all labs, for the last line of a cell."""
+    return Board()
+
+
+def _count_done(lab: Lab) -> int:
+    return sum(status == "done" for status in lab.exercises.values())
+
+
+def _dots(lab: Lab) -> str:
+    marks = {"done": "✓", "not yet": "✗", "not started": "○"}
+    return " ".join(
+        f'<span title="{html.escape(name)}: {status}">{marks[status]}</span>'
+        for name, status in lab.exercises.items()
+    )
+
+
+def _read() -> dict[str, dict[str, str]]:
+    try:
+        return json.loads((paths.state() / "progress.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
+def _write(verdicts: dict[str, dict[str, str]]) -> None:
+    folder = paths.state()
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix="progress-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(verdicts, file, indent=1)
+    os.replace(name, folder / "progress.json")
