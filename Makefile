@@ -1,0 +1,46 @@
+# Every command a person types. `make` alone lists them.
+
+# The newest Python that the labs are tested with; where there is none, the doctor says so.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $$p && exit; \
+	done; echo python3)
+
+VENV := .venv
+INSTALLED := $(VENV)/installed
+RUN := $(VENV)/bin/python
+
+.PHONY: help lab test bench install clean
+
+help:
+	@echo "make lab       install what is missing, start Ray, open the labs in JupyterLab"
+	@echo "make test      run what CI runs: style, helpers, every notebook"
+	@echo "make bench     measure the labs' sweep against other ways to run it"
+	@echo "make install   only install, into .venv"
+	@echo "make clean     remove .venv and caches; your progress and MNIST stay"
+
+lab: install
+	@$(RUN) -m helpers.lab
+
+test: install
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m pytest
+
+bench: install
+	$(RUN) -m benchmarks.sweep
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -m helpers.doctor --before-install
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(RUN) -m pip install -c constraints.txt -e ".[test,bench]" || { \
+		echo "Installing did not finish; the reason is above. Is there a network?"; \
+		echo "Run the same command again: what was downloaded is not downloaded twice."; \
+		exit 1; }
+	@touch $@
+
+clean:
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .ray-labs/*.log
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +

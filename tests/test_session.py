@@ -1,0 +1,199 @@
+"""The session: one head, on loopback only, found, joined and ended, and no other Ray touched."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from helpers import session
+
+SLEEPER = "import signal; print('up', flush=True); signal.pause()"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def state(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_LABS_STATE", str(tmp_path_factory.mktemp("state")))
+        patch.delenv("RAY_ADDRESS", raising=False)
+        yield
+        session.end_all()
+        shutil.rmtree(session._temp())
+
+
+@pytest.fixture(scope="module")
+def said():
+    return []
+
+
+@pytest.fixture(scope="module")
+def head(said):
+    """A session started while strangers hold two of Ray's ports."""
+    with contextlib.ExitStack() as strangers:
+        for port in (session.PORTS["gcs"], session.PORTS["dashboard"]):
+            strangers.enter_context(listener(port))
+        yield session.start(num_cpus=2, say=said.append)
+
+
+def listener(port=0):
+    """A listening socket; or nothing to do, where somebody listens on that port already."""
+    try:
+        return socket.create_server((session.HOST, port))
+    except OSError:
+        return contextlib.nullcontext()
+
+
+def stranger(*arguments):
+    """A process that is none of ours, with these arguments, in a POSIX session of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER, *arguments], stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout.readline() == b"up\n"
+    return process
+
+
+def test_takes_other_ports_where_strangers_hold_its_own(head, said):
+    assert head.ports["gcs"] != session.PORTS["gcs"]
+    assert head.ports["dashboard"] != session.PORTS["dashboard"]
+    assert any(sentence.startswith("Port 6379 is taken") for sentence in said)
+    assert any(sentence.startswith("Port 8265 is taken") for sentence in said)
+
+
+def test_is_found_and_not_started_twice(head):
+    assert session.find() == head
+    assert head.folder.is_dir()
+    with pytest.raises(session.SessionError, match="already running"):
+        session.start()
+
+
+def test_a_plain_init_in_another_process_joins(head):
+    program = "import ray; ray.init(); print(ray.get(ray.remote(lambda: 6 * 7).remote()))"
+    environment = {**os.environ, **head.environment()}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    assert ran.stdout.strip() == "42", ran.stderr
+    assert f"existing Ray cluster at address: {head.address}" in ran.stderr
+
+
+def test_listens_on_loopback_only(head):  # after a driver joined: its workers listen too
+    processes = head.processes()
+    assert any(process.name().startswith("ray::IDLE") for process in processes)
+    heard = {
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert heard <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert heard
+
+
+def test_join_puts_the_session_into_the_environment(head, monkeypatch):
+    for name in head.environment():
+        monkeypatch.delenv(name, raising=False)
+    assert "starts one more" in session.describe()
+    assert session.join() == head
+    assert head.environment().items() <= os.environ.items()
+    assert f"joins the course's Ray at {head.address}" in session.describe()
+    assert head.dashboard in session.describe()
+
+
+def test_a_ray_address_of_the_users_wins(head, monkeypatch):
+    with listener() as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        assert session.join() is None
+        assert os.environ["RAY_ADDRESS"] == address
+        assert f"RAY_ADDRESS names: {address}" in session.describe()
+
+
+def test_a_killed_head_is_cleaned_up_and_no_stranger_with_it(head):
+    file = next(head.folder.glob("logs/*.out"))
+    with contextlib.ExitStack() as cleanup:
+        strangers = [
+            stranger("start", "--head", "--temp-dir=/tmp/ray"),
+            stranger(f"--session-dir=/tmp/ray/session_2026-01-01_00-00-00_000000_{head.pid}"),
+            stranger(str(file)),  # somebody who reads our log
+        ]
+        for process in strangers:
+            cleanup.callback(process.communicate)
+            cleanup.callback(process.kill)
+        processes = head.processes()
+        os.kill(head.pid, signal.SIGKILL)
+
+        said = []
+        assert session.find(say=said.append) is None
+        assert len(said) == 1 and "had been killed" in said[0]
+        assert session.wait_until_gone(processes, 0)
+        assert [process.poll() for process in strangers] == [None] * len(strangers)
+
+        with session.start(num_cpus=1, say=said.append) as second:
+            assert not head_folders(second) - {second.folder}, "old folders fill the disk"
+            processes = second.processes()
+        assert session.wait_until_gone(processes, 0)
+        assert second.processes() == [] and not second.alive()
+        assert session.find() is None
+        assert [process.poll() for process in strangers] == [None] * len(strangers)
+        second.end()
+
+
+def head_folders(of):
+    return set(of.folder.parent.glob("session_2*"))
+
+
+def test_a_record_of_another_process_is_not_believed(state):
+    fake = session.Session("127.0.0.1:1", "http://127.0.0.1:2", os.getpid(), session._temp())
+    session.write_json(session._file(), session.asdict(fake) | {"ports": session.PORTS})
+    assert not fake.alive()
+    assert session.find(say=lambda sentence: None) is None
+    assert not session._file().exists()
+
+
+def test_half_a_record_is_no_session(state):
+    session._file().write_text('{"address": "127.0')
+    assert session.find() is None
+    session._file().unlink()
+
+
+def test_a_head_that_cannot_start_is_a_sentence_with_its_log(state, monkeypatch):
+    with listener() as taken:
+        ports = dict.fromkeys(session.PORTS, taken.getsockname()[1])
+        monkeypatch.setattr(session, "_ports", lambda say: ports)
+        with pytest.raises(
+            session.SessionError, match=r"Ray ended while it was starting.*ray\.log"
+        ):
+            session.start()
+    assert session._processes(session._temp()) == []
+    assert not session._file().exists()
+
+
+def test_free_port_prefers_the_usual_one():
+    with listener() as taken:
+        port = taken.getsockname()[1]
+        assert session.free_port(port) != port
+    assert session.free_port(port) == port
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_a_dead_address_is_a_sentence_at_once(scheme, monkeypatch):
+    with listener() as server:
+        address = f"{scheme}127.0.0.1:{server.getsockname()[1]}"
+        session.reach(address)
+    begin = time.monotonic()
+    with pytest.raises(session.SessionError, match="no Ray answers there"):
+        session.reach(address)
+    assert time.monotonic() - begin < 5
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    assert "no Ray answers there" in session.describe()
+
+
+def test_addresses_without_a_port_pass():
+    for address in ("auto", "local"):
+        session.reach(address)
