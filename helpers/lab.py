@@ -92,7 +92,10 @@ def _run(lock: IO, browser: bool) -> int:
 
 def _watch(jupyter: subprocess.Popen, ray: session.Session | None) -> int:
     """Wait for JupyterLab to end, which it should not do by itself."""
+    in_terminal = os.isatty(0)
     while jupyter.poll() is None:
+        if in_terminal and not os.isatty(0):
+            raise KeyboardInterrupt  # closed; where `make` leads its session, only make is told
         if ray and not ray.alive():
             ray.end()
             ray = None

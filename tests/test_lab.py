@@ -23,12 +23,13 @@ STARTING = 240  # seconds; 20 on two quiet cores
 class Lab:
     """A launcher run as a learner runs it, with its output in a file."""
 
-    def __init__(self, folder: Path, name: str, **environment):
+    def __init__(self, folder: Path, name: str, stdin=subprocess.DEVNULL, **environment):
         self.output = folder / f"{name}.txt"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "helpers.lab", "--no-browser"],
                 env={**os.environ, **environment},
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -108,7 +109,7 @@ def test_kernels_join_ray_and_ctrl_c_ends_all(folder):
     assert session.find() is None
 
 
-def test_a_closed_terminal_ends_all_also_after_ray_died(folder):
+def test_a_hang_up_ends_all_also_after_ray_died(folder):
     running = Lab(folder, "lab")
     running.opens()
     processes = running.everything()
@@ -166,6 +167,15 @@ def test_what_a_killed_lab_and_keeper_left_is_closed_by_the_next(folder, cluster
     assert session.wait_until_gone(processes, 0)
     second.process.send_signal(signal.SIGINT)
     assert second.process.wait(60) == 0
+
+
+def test_a_terminal_that_closes_without_a_signal_ends_it_too(folder, cluster):
+    terminal, stdin = os.openpty()
+    running = Lab(folder, "lab", stdin=stdin, RAY_ADDRESS=cluster)
+    os.close(stdin)
+    running.opens()
+    os.close(terminal)
+    assert running.process.wait(30) == 0
 
 
 def test_a_dead_jupyterlab_is_a_failure(folder, cluster):
