@@ -5,7 +5,6 @@ import html
 import io
 import linecache
 import os
-import sys
 import traceback
 from base64 import b64encode
 from collections.abc import Callable
@@ -135,7 +134,7 @@ def run(function: Callable, *args: Any, limit: float = RUN_LIMIT_S) -> Any:
     finally:
         ray.cancel(outcomes, force=True)
     if kind == "raised":
-        raise NotYet(_their_error(function, *detail))
+        raise NotYet(_their_error((function, *args), *detail))
     if kind == "unsendable":
         raise NotYet(f"Your code returned something that cannot leave its process: {detail}")
     return cloudpickle.loads(detail)
@@ -197,9 +196,9 @@ def _next(outcomes, limit: float, complaint: str) -> ray.ObjectRef:
     return next(outcomes)
 
 
-def _their_error(function: Callable, error: str, frames: list[tuple[str, int]]) -> str:
-    cells = {getattr(getattr(function, "__code__", None), "co_filename", None)}
-    theirs = [frame for frame in frames if frame[0] in cells]
+def _their_error(called: tuple, error: str, frames: list[tuple[str, int]]) -> str:
+    cells = {one.__code__.co_filename for one in called if isinstance(one, FunctionType)}
+    theirs = [frame for frame in frames if frame[0] in cells - {__file__}]
     if not theirs:
         return f"Your code raised {error}"
     filename, number = theirs[-1]

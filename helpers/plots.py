@@ -1,10 +1,11 @@
 """One look for every picture of the course, and the pictures that several cells share."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart (2008).
@@ -58,7 +59,7 @@ def confusion(matrix: np.ndarray, title: str) -> None:
     """
     mistakes = matrix.astype(float)
     np.fill_diagonal(mistakes, 0)
-    figure, axis = plt.subplots(figsize=(4.6, 4.2))
+    axis = plt.figure(figsize=(4.6, 4.2)).subplots()
     axis.imshow(mistakes, cmap="Oranges")
     for (row, column), count in np.ndenumerate(matrix):
         strong = mistakes[row, column] > mistakes.max() / 2
@@ -71,33 +72,32 @@ def confusion(matrix: np.ndarray, title: str) -> None:
 def curves(
     axis: Axes,
     trials: dict[str, list[float]],
+    stopped: Collection[str] = (),
     rungs: Sequence[int] = (),
-    final: int | None = None,
     best: str | None = None,
 ) -> None:
-    """Draw learning curves into `axis`: one line a trial, a dot where it was stopped.
+    """Draw learning curves into `axis`, one line a trial.
 
     Args:
         axis: where to draw.
         trials: a trial's name to its metric after iteration 1, 2, ...
+        stopped: the trials that the scheduler stopped; each gets a dot where it ended.
         rungs: iterations at which the scheduler may stop a trial, drawn as vertical lines.
-        final: the iteration after which a trial is complete; a curve that ends earlier gets a
-            dot. None draws no dots.
-        best: the trial to draw in front, with its name.
+        best: the trial to draw in front, labelled with its last value.
     """
     for rung in rungs:
         axis.axvline(rung, color=PALE, linewidth=1, linestyle=":", zorder=0)
-    for name, values in trials.items():
-        if not values or name == best:
-            continue
-        complete = final is None or len(values) >= final
-        steps = range(1, len(values) + 1)
-        axis.plot(steps, values, color=BLUE if complete else GREY, alpha=0.45, linewidth=1.2)
-        if not complete:
-            axis.plot(len(values), values[-1], "o", color=ORANGE, markersize=4)
-    if best and trials.get(best):
+    # One collection for all lines: hundreds of single lines would take seconds to draw.
+    lines = [list(enumerate(values, start=1)) for values in trials.values()]
+    colours = [GREY if name in stopped else BLUE for name in trials]
+    axis.add_collection(LineCollection(lines, colors=colours, alpha=0.4, linewidths=1.2))
+    ends = [(len(trials[name]), trials[name][-1]) for name in stopped]
+    if ends:
+        axis.plot(*zip(*ends, strict=True), "o", color=ORANGE, markersize=4)
+    axis.autoscale_view()
+    if best:
         values = trials[best]
-        axis.plot(range(1, len(values) + 1), values, color=GREEN, linewidth=3, zorder=3)
+        axis.plot(range(1, len(values) + 1), values, color=GREEN, linewidth=3)
         axis.annotate(
             f"best {values[-1]:.1%}",
             (len(values), values[-1]),
@@ -126,11 +126,13 @@ def stacked_bars(rows: dict[str, dict[str, float]], title: str, unit: str = "s")
         axis.barh(list(rows), widths, left=left, color=colour, label=part)
         for y, (width, start) in enumerate(zip(widths, left, strict=True)):
             if width > 0.09 * longest:
-                axis.text(start + width / 2, y, f"{width:.1f}", ha="center", va="center")
+                label = f"{width:,.0f}" if longest >= 100 else f"{width:.1f}"
+                axis.text(start + width / 2, y, label, ha="center", va="center", color="white")
         left += widths
     axis.invert_yaxis()
     axis.set(xlabel=unit, title=title)
-    figure.legend(loc="outside lower center", ncols=len(parts), frameon=False, fontsize=9)
+    if len(parts) > 1:
+        figure.legend(loc="outside lower center", ncols=len(parts), frameon=False, fontsize=9)
     plt.show()
 
 

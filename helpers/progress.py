@@ -4,6 +4,7 @@ import html
 import json
 import os
 import tempfile
+from itertools import pairwise
 from typing import NamedTuple
 
 from helpers import paths
@@ -56,10 +57,9 @@ def exercises_of(notebook: dict) -> list[str]:
     Args:
         notebook: a notebook as parsed JSON.
     """
-    cells = notebook["cells"]
     return [
         "".join(after["source"]).split("check.", 1)[1].split("(", 1)[0]
-        for cell, after in zip(cells, cells[1:], strict=False)
+        for cell, after in pairwise(notebook["cells"])
         if "exercise" in cell["metadata"].get("tags", [])
     ]
 

@@ -10,10 +10,11 @@ from ray import tune
 from helpers import plots
 
 
-class SweepView(tune.Callback):
+class SweepView(tune.Callback, tune.ProgressReporter):
     """Learning curves as they grow, who was stopped at which rung, and the best so far.
 
-    Pass it in `tune.RunConfig(callbacks=[...])`. It draws where it was made.
+    It is a callback, which hears of every result, and a progress reporter, which Tune asks to
+    draw: pass it as both, `tune.RunConfig(callbacks=[view], progress_reporter=view)`.
 
     Args:
         metric: what the trials report, a fraction between 0 and 1; higher is better.
@@ -26,49 +27,50 @@ class SweepView(tune.Callback):
         self.metric, self.iterations, self.rungs = metric, iterations, tuple(rungs)
         self.every_s = every_s
         self.curves: dict[str, list[float]] = {}
-        self.ended: dict[str, str] = {}  # trial id -> "complete", "stopped" or "failed"
+        self.ended: dict[str, str] = {}  # trial id -> "complete", "stopped", "failed" or "cut off"
+        self._handle = None
         self._next_draw = 0.0
-        self._handle = display(self._picture(), display_id=True)
+
+    def setup(self, *args, **info):
+        if self._handle is None:  # Tune sets up the callback and the reporter: both are this
+            self._handle = display(self._picture(), display_id=True)
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
         self.curves.setdefault(trial.trial_id, []).append(result[self.metric])
-        self._draw_sometimes()
 
     def on_trial_complete(self, iteration, trials, trial, **info):
         ran = len(self.curves.get(trial.trial_id, ()))
         self.ended[trial.trial_id] = "complete" if ran >= self.iterations else "stopped"
-        self._draw_sometimes()
 
     def on_trial_error(self, iteration, trials, trial, **info):
         self.ended[trial.trial_id] = "failed"
-        self._draw_sometimes()
 
-    def on_experiment_end(self, trials, **info):
-        self._draw()
+    def should_report(self, trials, done=False):
+        return done or time.monotonic() >= self._next_draw
+
+    def report(self, trials, done, *sys_info):
+        began = time.monotonic()
+        if done:
+            for trial in self.curves.keys() - self.ended.keys():
+                self.ended[trial] = "cut off"  # by the end of the time that the sweep had
+        self._handle.update(self._picture())
+        # Many trials take longer to draw; at most a tenth of the time goes into pictures.
+        self._next_draw = began + max(self.every_s, 10 * (time.monotonic() - began))
 
     def __getstate__(self):
         # Tune saves its callbacks with the experiment; a front end's handle cannot be saved.
         return {**self.__dict__, "_handle": None}
 
-    def _draw_sometimes(self):
-        if time.monotonic() >= self._next_draw:
-            self._draw()
-
-    def _draw(self):
-        if self._handle:
-            self._handle.update(self._picture())
-        self._next_draw = time.monotonic() + self.every_s
-
     def _picture(self) -> Image:
         figure, axis = plots.figure()
+        stopped = {name for name in self.curves if self.ended.get(name) == "stopped"}
         # Only a trial that ran to the end has a final score to compare.
-        full = {name: c for name, c in self.curves.items() if len(c) >= self.iterations}
-        best = max(full, key=lambda name: full[name][-1], default=None)
-        ended_or_running = {
-            name: values + [float("nan")] * (self.iterations if name not in self.ended else 0)
-            for name, values in self.curves.items()
-        }
-        plots.curves(axis, ended_or_running, self.rungs, self.iterations, best)
+        complete = [name for name, end in self.ended.items() if end == "complete"]
+        best = max(complete, key=lambda name: self.curves[name][-1], default=None)
+        plots.curves(axis, self.curves, stopped, self.rungs, best)
+        for rung in self.rungs:
+            count = sum(len(self.curves[name]) == rung for name in stopped)
+            axis.text(rung, 1.0, f" {count} stopped", color=plots.GREY, fontsize=9, va="top")
         axis.set(
             xlim=(0.8, self.iterations + 1.6),
             ylim=(0, 1),
@@ -81,10 +83,10 @@ class SweepView(tune.Callback):
         return Image(png.getvalue(), alt=self._headline())
 
     def _headline(self) -> str:
-        counts = Counter(self.ended.values())
-        running = len(self.curves) - len(self.ended)
-        parts = [f"{len(self.curves)} trials", f"{counts['complete']} complete"]
-        parts += [f"{counts['stopped']} stopped early"]
-        parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
+        ends = Counter(self.ended.values())
+        running = len(self.curves.keys() - self.ended.keys())
+        parts = [f"{len(self.curves | self.ended)} trials", f"{ends['complete']} complete"]
+        parts += [f"{ends['stopped']} stopped early"]
+        parts += [f"{ends[end]} {end}" for end in ("failed", "cut off") if ends[end]]
         parts += [f"{running} running"] * bool(running)
         return " · ".join(parts)

@@ -1,0 +1,271 @@
+"""Checks of lab 08."""
+
+import math
+import random
+
+import numpy as np
+from hyperopt import exceptions, pyll
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+from ray.tune.search.sample import Domain
+
+from helpers import plots
+from helpers.check import NotYet, Passed, exercise, run
+
+SPACE_KEYS = {"lr", "dropout", "units"}
+
+
+@exercise
+def my_space(answer) -> Passed:
+    """`my_space()`: lr log-uniform 1e-4 to 1, dropout uniform 0 to 0.5, units 16, 32 or 64."""
+    space = run(answer)
+    if not isinstance(space, dict) or set(space) != SPACE_KEYS:
+        names = sorted(space) if isinstance(space, dict) else type(space).__name__
+        raise NotYet(f"The space should be a dict with lr, dropout and units; yours is {names}.")
+    draws = _draw(space, 400)
+    lr = np.array(draws["lr"], dtype=float)
+    picture = _histogram(lr)
+    low, high = lr.min(), lr.max()
+    if low == high:
+        raise NotYet(f"lr is {low:g} in every draw. A space holds distributions, not values.")
+    if high > 1.001 or low < 0.99e-4 or low > 1e-3:
+        raise NotYet(
+            f"lr was drawn between {low:.2g} and {high:.2g}, not between 0.0001 and 1. "
+            "hp.loguniform takes the natural logarithms of the ends.",
+            picture,
+        )
+    small = float(np.mean(lr < 0.01))
+    if not 0.38 < small < 0.62:
+        raise NotYet(
+            f"{small:.0%} of the draws of lr were below 0.01. On a logarithmic scale 0.01 is half "
+            "way from 0.0001 to 1: about half of the draws belong there.",
+            picture,
+        )
+    dropout = np.array(draws["dropout"], dtype=float)
+    if dropout.min() < 0 or not 0.4 < dropout.max() <= 0.5 or len(set(dropout)) < 100:
+        raise NotYet(
+            f"dropout was drawn between {dropout.min():.2g} and {dropout.max():.2g}, in "
+            f"{len(set(dropout))} different values. It should be any number from 0 to 0.5."
+        )
+    units = set(draws["units"])
+    if units != {16, 32, 64}:
+        some = ", ".join(f"{value:g}" for value in sorted(units)[:4])
+        raise NotYet(f"units was drawn as {some} … It should be 16, 32 or 64 and nothing between.")
+    return Passed("400 draws fall where they should.", picture)
+
+
+@exercise
+def train_curve(answer) -> Passed:
+    """`train_curve(config)` reports `score` = 1 - lr ** step after each of `steps` steps."""
+    config = {"lr": 0.5 + random.random() / 4, "steps": 4}
+    reports = run(_reports, answer, config, limit=30.0)
+    expected = [1 - config["lr"] ** step for step in range(1, 5)]
+    if not reports:
+        raise NotYet("Tune received no result from your trainable. Where does it call tune.report?")
+    if any("score" not in report for report in reports):
+        raise NotYet(
+            f"A report should hold `score`; the first of yours holds {sorted(reports[0])}."
+        )
+    scores = [report["score"] for report in reports]
+    if len(reports) == 1:
+        raise NotYet(
+            f"Tune received one result in {config['steps']} steps. A scheduler can only stop a "
+            "trial when it reports: do it after every step, inside the loop."
+        )
+    if len(scores) != len(expected) or not np.allclose(scores, expected):
+        shown = ", ".join(f"{score:.3g}" for score in scores[:6])
+        wanted = ", ".join(f"{score:.3g}" for score in expected)
+        raise NotYet(
+            f"With lr = {config['lr']:.3g} and steps = 4 Tune received {shown}; it should be "
+            f"{wanted}. Steps count from 1."
+        )
+    return Passed(f"Tune received {len(scores)} results, one a step, and could stop you at any.")
+
+
+@exercise
+def patient_scheduler(answer) -> Passed:
+    """`patient_scheduler()` has rungs at 3 and 9, keeps a third, and ends at 27."""
+    scheduler = run(answer)
+    if not isinstance(scheduler, AsyncHyperBandScheduler):
+        raise NotYet(f"Return an ASHAScheduler; you returned {type(scheduler).__name__}.")
+    if not scheduler.set_search_properties("mean_accuracy", "max"):
+        raise NotYet(
+            "This scheduler has a metric or a mode of its own. TuneConfig gives both to it, and "
+            "Tune refuses to be told twice: leave them out here."
+        )
+    curves, stopped = _simulate(scheduler, trials=54, iterations=40)
+    figure, axis = plots.figure(6, 2.6)
+    plots.curves(axis, curves, stopped)
+    axis.set(
+        xlabel="iteration", ylabel="accuracy", title="54 pretended trials under your scheduler"
+    )
+    ends = {name: len(curve) for name, curve in curves.items()}
+    longest = max(ends.values())
+    if longest != 27:
+        raise NotYet(
+            f"The longest trial ran {longest} iterations; nobody should run past 27, and the best "
+            "should get there. That is max_t.",
+            figure,
+        )
+    first = min(ends.values())
+    if first != 3:
+        raise NotYet(
+            f"The first trial was stopped after iteration {first}; the first to be judged should "
+            "be those that finished iteration 3. That is grace_period.",
+            figure,
+        )
+    between = sorted({end for end in ends.values() if end < 27})
+    if between != [3, 9]:
+        raise NotYet(
+            f"Trials were stopped after iterations {between}; it should be 3 and 9, each rung "
+            "three times the one before. That is reduction_factor.",
+            figure,
+        )
+    kept = np.mean([end > 3 for end in ends.values()])
+    return Passed(f"rungs at 3 and 9; {kept:.0%} of the trials passed the first.", figure)
+
+
+@exercise
+def pick_best(answer) -> Passed:
+    """`pick_best(trials, measure)` re-measures the top five and takes the best."""
+    trials, truth = _noisy_trials()
+    returned, measured = run(_pick, answer, trials, truth)
+    top = [config["name"] for config, _ in sorted(trials, key=lambda t: t[1], reverse=True)[:5]]
+    right = max(top, key=truth.get)
+    if not (isinstance(returned, tuple | list) and len(returned) == 2):
+        raise NotYet(
+            f"Return two things, the config and its accuracy; you returned {str(returned)[:80]}."
+        )
+    config, accuracy = returned
+    if not measured:
+        raise NotYet(
+            "You never called measure(config): this is the score of the search, the luckiest of "
+            f"{len(trials)} noisy ones."
+        )
+    if len(measured) > 5 or set(measured) - set(top):
+        strangers = len(set(measured) - set(top))
+        raise NotYet(
+            f"You measured {len(measured)} configs, {strangers} of them not among the top five of "
+            "the search. Measuring is the expensive part: the five highest scores only."
+        )
+    if set(measured) != set(top):
+        raise NotYet(f"You measured {len(set(measured))} of the top five configs. Measure each.")
+    name = config.get("name") if isinstance(config, dict) else config
+    if name != right:
+        raise NotYet(
+            f"You picked {name}, measured at {truth.get(name, math.nan):.1%}; {right} was measured "
+            f"at {truth[right]:.1%}. Compare what measure returned, not the search's scores."
+        )
+    if not math.isclose(accuracy, truth[right]):
+        raise NotYet(
+            f"The right config, but you report {accuracy:.1%} for it; measured, it is "
+            f"{truth[right]:.1%}. Report what was measured."
+        )
+    luckiest = max(score for _, score in trials)
+    return Passed(
+        f"the search promised {luckiest:.1%}; your pick holds {accuracy:.1%}, and you know it."
+    )
+
+
+def _draw(space: dict, count: int) -> dict[str, list]:
+    generator = np.random.default_rng(0)
+    try:
+        rows = [
+            {
+                name: value.sample() if isinstance(value, Domain) else value
+                for name, value in pyll.stochastic.sample(space, generator).items()
+            }
+            for _ in range(count)
+        ]
+    except exceptions.DuplicateLabel as error:
+        raise NotYet(
+            f"Two parameters have the same label: {error}. Each hp.… needs its own."
+        ) from None
+    return {name: [row[name] for row in rows] for name in space}
+
+
+def _histogram(lr: np.ndarray):
+    figure, axis = plots.figure(6, 2)
+    low, high = min(lr.min(), 1e-4), max(lr.max(), 1)
+    axis.hist(lr, bins=np.geomspace(max(low, 1e-6), high, 25))
+    axis.axvspan(1e-4, 1, color=plots.PALE, alpha=0.35, zorder=0)
+    axis.set(xscale="log", xlabel="lr, log scale", ylabel="draws", title="Where your lr falls")
+    return figure
+
+
+def _reports(trainable, config):
+    """Run one real trial and return what Tune received from it."""
+    import tempfile
+
+    from ray import tune
+
+    received = []
+
+    class Listener(tune.Callback):
+        def on_trial_result(self, iteration, trials, trial, result, **info):
+            received.append({key: result[key] for key in result.keys() - set(own_keys)})
+
+    own_keys = ["config", "done", "trial_id", "date", "hostname", "node_ip", "pid", "timestamp"]
+    own_keys += ["training_iteration", "time_this_iter_s", "time_total_s", "experiment_tag"]
+    own_keys += ["time_since_restore", "iterations_since_restore", "checkpoint_dir_name"]
+    with tempfile.TemporaryDirectory() as folder:
+        results = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": 0.01}),
+            param_space=config,
+            run_config=tune.RunConfig(storage_path=folder, callbacks=[Listener()], verbose=0),
+        ).fit()
+        if results.errors:
+            raise results.errors[0]
+    return [report for report in received if report]
+
+
+def _simulate(scheduler: AsyncHyperBandScheduler, trials: int, iterations: int):
+    """Feed pretended learning curves to a scheduler, as Tune would, and see whom it stops when."""
+
+    class Trial:
+        def __init__(self, number: int):
+            self.trial_id, self.config, self.number = f"trial{number}", {}, number
+
+        def __repr__(self):
+            return self.trial_id
+
+    order = random.Random(8)
+    running = [Trial(number) for number in range(trials)]
+    order.shuffle(running)
+    curves: dict[str, list[float]] = {trial.trial_id: [] for trial in running}
+    stopped = set()
+    for trial in running:
+        scheduler.on_trial_add(None, trial)
+    for step in range(1, iterations + 1):
+        for trial in list(running):
+            accuracy = (trial.number + 1) / trials * (1 - 0.8**step)
+            curves[trial.trial_id].append(accuracy)
+            result = {"training_iteration": step, "mean_accuracy": accuracy}
+            if scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP:
+                running.remove(trial)
+                if step < 27:
+                    stopped.add(trial.trial_id)
+    return curves, stopped
+
+
+def _noisy_trials() -> tuple[list[tuple[dict, float]], dict[str, float]]:
+    """Thirty configs with search scores in which the luckiest is not the best, and the truth."""
+    generator = random.Random()
+    truth = {f"config{number}": 0.80 + 0.004 * number for number in range(30)}
+    trials = [
+        ({"name": name}, accuracy + generator.uniform(-0.01, 0.01))
+        for name, accuracy in truth.items()
+    ]
+    luckiest = max(score for _, score in trials) + 0.01
+    trials[25] = ({"name": "config25"}, luckiest)
+    generator.shuffle(trials)
+    return trials, truth
+
+
+def _pick(answer, trials, truth):
+    measured = []
+
+    def measure(config):
+        measured.append(config["name"])
+        return truth[config["name"]]
+
+    return answer(list(trials), measure), measured
