@@ -72,19 +72,24 @@ def test_is_found_and_not_started_twice(head):
         session.start()
 
 
-def test_a_plain_init_in_another_process_joins(head):
+@pytest.fixture(scope="module")
+def driver(head):
+    """Another process, which has done a plain `ray.init()` and run a task."""
     program = "import ray; ray.init(); print(ray.get(ray.remote(lambda: 6 * 7).remote()))"
     environment = {**os.environ, **head.environment()}
-    ran = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True
     )
-    assert ran.stdout.strip() == "42", ran.stderr
-    assert f"existing Ray cluster at address: {head.address}" in ran.stderr
 
 
-def test_listens_on_loopback_only(head):  # after a driver joined: its workers listen too
+def test_a_plain_init_in_another_process_joins(head, driver):
+    assert driver.stdout.strip() == "42", driver.stderr
+    assert f"existing Ray cluster at address: {head.address}" in driver.stderr
+
+
+def test_listens_on_loopback_only(head, driver):
     processes = head.processes()
-    assert any(process.name().startswith("ray::IDLE") for process in processes)
+    assert any(process.name().startswith("ray::IDLE") for process in processes), "no worker"
     heard = {
         connection.laddr.ip
         for process in processes
