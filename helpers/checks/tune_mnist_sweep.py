@@ -2,11 +2,13 @@
 
 import math
 import random
+import tempfile
 
 import numpy as np
-from hyperopt import exceptions, pyll
+from hyperopt import exceptions
+from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
-from ray.tune.search.sample import Domain
+from ray.tune.search.hyperopt import HyperOptSearch
 
 from helpers import plots
 from helpers.check import NotYet, Passed, exercise, run
@@ -167,19 +169,12 @@ def pick_best(answer) -> Passed:
 
 
 def _draw(space: dict, count: int) -> dict[str, list]:
-    generator = np.random.default_rng(0)
+    """What the search algorithm of the lab itself makes of a space in its random draws."""
     try:
-        rows = [
-            {
-                name: value.sample() if isinstance(value, Domain) else value
-                for name, value in pyll.stochastic.sample(space, generator).items()
-            }
-            for _ in range(count)
-        ]
+        searcher = HyperOptSearch(space, metric="score", mode="max", n_initial_points=count)
     except exceptions.DuplicateLabel as error:
-        raise NotYet(
-            f"Two parameters have the same label: {error}. Each hp.… needs its own."
-        ) from None
+        raise NotYet(f"Two parameters have the same label, {error}; each needs its own.") from None
+    rows = [searcher.suggest(str(number)) for number in range(count)]
     return {name: [row[name] for row in rows] for name in space}
 
 
@@ -194,10 +189,6 @@ def _histogram(lr: np.ndarray):
 
 def _reports(trainable, config):
     """Run one real trial and return what Tune received from it."""
-    import tempfile
-
-    from ray import tune
-
     received = []
 
     class Listener(tune.Callback):

@@ -1,0 +1,50 @@
+"""One Ray for a whole test run, as for a whole course: the running one, else one of its own."""
+
+import contextlib
+import os
+import tempfile
+
+import pytest
+
+from helpers import session
+
+_cleanup = contextlib.ExitStack()
+_environment: dict[str, str] = {}
+
+
+def pytest_configure(config):
+    running = session.find(say=lambda _: None)
+    if running and "RAY_ADDRESS" not in os.environ:
+        _environment.update(running.environment())
+    # Tests must not touch a learner's progress or session.
+    state = _cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ray-labs-test-"))
+    os.environ["RAY_LABS_STATE"] = state
+
+
+def pytest_unconfigure(config):
+    _cleanup.close()
+
+
+def course_ray() -> dict[str, str]:
+    """The environment in which a plain `ray.init()` joins the test run's Ray."""
+    if not _environment and "RAY_ADDRESS" not in os.environ:
+        _environment.update(_cleanup.enter_context(session.start()).environment())
+    return _environment
+
+
+@pytest.fixture
+def course(monkeypatch):
+    """This test, and what it starts, joins the test run's Ray by a plain `ray.init()`."""
+    for name, value in course_ray().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Notebooks join it too: nbmake's items take no fixtures."""
+    if item.path.suffix != ".ipynb":
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in course_ray().items():
+            patch.setenv(name, value)
+        return (yield)

@@ -1,0 +1,126 @@
+"""What a person sees: `make lab`'s JupyterLab in a real browser, lab 00 and lab 08 to the end."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.notebooks import read
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+OFFLINE += ["--disable-component-update", "--no-first-run", "--disable-quic"]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A browser on a lab of its own, with every cell in the page and nothing saved."""
+    folder = tmp_path_factory.mktemp("browser")
+    settings = {
+        "notebook-extension/tracker": {"windowingMode": "none"},
+        "docmanager-extension/plugin": {"autosave": False},
+        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    }
+    for name, content in settings.items():
+        file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content))
+    joining = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+    environment = {name: value for name, value in os.environ.items() if name not in joining}
+    environment |= {
+        "RAY_LABS_STATE": str(folder / "state"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+    }
+    lab = subprocess.Popen(
+        [sys.executable, "-m", "helpers.lab", "--no-browser"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = next(found[0] for line in lab.stdout if (found := re.search(r"http\S+/lab\S+", line)))
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
+            page = browser.new_page(viewport={"width": 1280, "height": 1000})
+            page.goto(url)
+            page.url_of = lambda lab: url.replace("00_start_here", lab)
+            yield page
+            browser.close()
+    finally:
+        lab.terminate()
+        lab.wait(60)
+
+
+def run_all(page, lab: str, seconds: int):
+    """Open a lab, run all its cells, wait for the last one, and return the notebook's element."""
+    page.goto(page.url_of(lab))
+    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
+    notebook.locator(".jp-CodeCell").last.wait_for(timeout=60_000)
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    last = notebook.locator(".jp-CodeCell").last.locator(".jp-InputPrompt").first
+    page.wait_for_function(
+        "prompt => /\\[\\d+\\]/.test(prompt.textContent)",
+        arg=last.element_handle(),
+        timeout=seconds * 1000,
+    )
+    if pictures := os.environ.get("RAY_LABS_PICTURES"):
+        page.set_viewport_size({"width": 1280, "height": 24_000})
+        notebook.screenshot(path=str(Path(pictures) / f"{lab}.png"))
+        page.set_viewport_size({"width": 1280, "height": 1000})
+    return notebook
+
+
+def output(notebook, lab: str, cell_id: str):
+    """The output area of a cell."""
+    index = [cell["id"] for cell in read(lab)["cells"]].index(cell_id)
+    return notebook.locator(".jp-Cell").nth(index).locator(".jp-Cell-outputArea")
+
+
+def assert_calm(notebook):
+    """No error and nothing on stderr anywhere."""
+    for kind in ("application/vnd.jupyter.error", "application/vnd.jupyter.stderr"):
+        shown = notebook.locator(f".jp-RenderedText[data-mime-type='{kind}']")
+        assert shown.all_inner_texts() == []
+
+
+def test_lab_00(page):
+    lab = "00_start_here"
+    notebook = run_all(page, lab, 120)
+    assert notebook.locator(".jp-RenderedMermaid svg, .jp-RenderedMermaid img").count() == 1
+    assert "not started" in output(notebook, lab, "as-task-check").inner_text()
+    assert "✓" in output(notebook, lab, "doctor").inner_text()
+    board = output(notebook, lab, "progress").inner_text()
+    assert "00_start_here" in board and "0 of 1" in board
+    assert "joins the course's Ray" in output(notebook, lab, "describe").inner_text()
+    errors = notebook.locator("[data-mime-type='application/vnd.jupyter.error']")
+    assert errors.all_inner_texts() == []
+    solution = notebook.get_by_text("ray.get(ref)", exact=False).last
+    assert not solution.is_visible(), "a solution is open before anyone asked for it"
+
+
+def test_lab_08(page):
+    lab = "08_tune_mnist_sweep"
+    notebook = run_all(page, lab, 420)
+    assert_calm(notebook)
+    for cell in ("digits", "space-drawn", "ten", "minute", "over-space", "winner", "confusion"):
+        picture = output(notebook, lab, cell).locator("img")
+        assert picture.count() == 1, cell
+        assert picture.evaluate("image => image.naturalWidth") > 300, cell
+    assert "complete" in output(notebook, lab, "minute").locator("img").get_attribute("alt")
+    for exercise in ("my-space", "train-curve", "patient-scheduler", "pick-best"):
+        assert "not started" in output(notebook, lab, f"{exercise}-check").inner_text()
+    assert re.search(r"\d\d\.\d\d% of 10,000", output(notebook, lab, "test").inner_text())
+    assert "times faster" in output(notebook, lab, "race-fast").inner_text()

@@ -1,0 +1,201 @@
+"""The exercise engine: one verdict whatever the learner's code does, and nothing left behind."""
+
+import os
+import threading
+import time
+
+import psutil
+import pytest
+
+from helpers import check, progress
+
+
+@pytest.fixture(scope="module")
+def ray(request):
+    """A driver on the test run's Ray."""
+    from conftest import course_ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in course_ray().items():
+            patch.setenv(name, value)
+        import ray
+
+        ray.init(logging_level="error", log_to_driver=False)
+        yield ray
+        ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def fresh_progress():
+    progress.reset()
+
+
+@check.exercise
+def doubled(answer):
+    value = check.run(answer, 21, limit=3)
+    if value != 42:
+        raise check.NotYet(f"the double of 21 is 42, not {value}")
+    return check.Passed("twice as much.")
+
+
+def status(answer) -> str:
+    return doubled(answer).status
+
+
+def test_right_wrong_and_untouched(ray):
+    def stub(x):
+        """Return twice x."""
+        ...
+
+    assert status(stub) == "not started"
+    assert status(...) == "not started"
+    assert status(lambda x: 2 * x) == "done"
+    verdict = doubled(lambda x: x)
+    assert (verdict.status, verdict.message) == ("not yet", "the double of 21 is 42, not 21")
+
+
+def test_an_error_is_shown_with_the_line_that_raised_it(ray):
+    def broken(x):
+        nothing = 0
+        return x / nothing
+
+    verdict = doubled(broken)
+    assert verdict.status == "not yet"
+    assert "ZeroDivisionError: division by zero" in verdict.message
+    assert "return x / nothing" in verdict.message
+
+
+def loops_for_ever(x):
+    while True:
+        pass
+
+
+def swallows_everything(x):
+    while True:
+        try:
+            time.sleep(0.01)
+        except BaseException:
+            continue
+
+
+def ends_its_process(x):
+    os._exit(1)
+
+
+def returns_a_generator(x):
+    return (n for n in range(x))
+
+
+LOCK = threading.Lock()
+
+
+def refers_to_a_lock(x):
+    return LOCK
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (loops_for_ever, "still running after 3 s"),
+        (swallows_everything, "still running after 3 s"),
+        (ends_its_process, "ended the process"),
+        (returns_a_generator, "cannot leave its process"),
+        (refers_to_a_lock, "cannot be sent to a worker"),
+        (7, "not callable"),
+    ],
+)
+def test_hopeless_answers_get_a_sentence(ray, answer, sentence):
+    began = time.monotonic()
+    verdict = doubled(answer)
+    assert verdict.status == "not yet"
+    assert sentence in verdict.message
+    assert "Traceback" not in verdict.message
+    assert time.monotonic() - began < 60, "a check that hangs"
+
+
+def test_nothing_is_left_running(ray):
+    names = ("ray_labs_task_left_behind", "RayLabsActorLeftBehind")
+
+    def leaves_a_mess(x):
+        @ray.remote
+        def ray_labs_task_left_behind():
+            while True:
+                time.sleep(0.1)
+
+        @ray.remote
+        class RayLabsActorLeftBehind:
+            def run(self):
+                while True:
+                    time.sleep(0.1)
+
+        actor = RayLabsActorLeftBehind.remote()
+        left = [actor.run.remote(), ray_labs_task_left_behind.remote()]
+        while True:  # until both are there for everyone to see
+            titles = " ".join(map(_title, psutil.process_iter()))
+            if all(name in titles for name in names):
+                break
+        globals()["keep"] = actor, left
+        return 2 * x
+
+    assert status(leaves_a_mess) == "done"
+    deadline = time.monotonic() + 30
+    while left := [
+        t for t in map(_title, psutil.process_iter()) if "LeftBehind" in t or "left_b" in t
+    ]:
+        assert time.monotonic() < deadline, left
+
+
+def _title(process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def test_a_failing_check_never_shows_its_own_traceback(ray, monkeypatch):
+    @check.exercise
+    def careless(answer):
+        return check.Passed(check.run(answer)[0])
+
+    verdict = careless(lambda: 5)
+    assert verdict.status == "not yet"
+    assert "could not make sense of this answer" in verdict.message
+    monkeypatch.setenv("RAY_LABS_STRICT", "1")
+    with pytest.raises(TypeError):
+        careless(lambda: 5)
+
+
+def test_strict_raises_unless_done(ray, monkeypatch):
+    monkeypatch.setenv("RAY_LABS_STRICT", "1")
+    assert status(lambda x: 2 * x) == "done"
+    with pytest.raises(check.ExerciseNotDone, match="not yet"):
+        doubled(lambda x: x)
+    with pytest.raises(check.ExerciseNotDone, match="not started"):
+        doubled(...)
+
+
+def test_without_ray_a_sentence(monkeypatch):
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    verdict = doubled(lambda x: x)
+    assert verdict.status == "not yet"
+    assert "Run this lab's first code cell" in verdict.message
+
+
+def test_what_learners_wrote_is_escaped():
+    html = check.Verdict("not yet", "<script>alert(1)</script>")._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_progress_survives_and_what_is_done_stays_done():
+    progress.record("start_here", "as_task", "done")
+    progress.record("start_here", "as_task", "not yet")
+    lab = next(lab for lab in progress.labs() if lab.name == "00_start_here")
+    assert lab.exercises["as_task"] == "done"
+    assert "00_start_here                    1 of 1" in repr(progress.show())
+    assert "✓" in progress.show()._repr_html_()
+    progress.reset()
+    lab = next(lab for lab in progress.labs() if lab.name == "00_start_here")
+    assert lab.exercises["as_task"] == "not started"

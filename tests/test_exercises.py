@@ -1,0 +1,98 @@
+"""Every exercise: its stub is not started, its solution is done, wrong answers are told apart.
+
+Each lab runs once, top to bottom, in a kernel of its own. At an exercise the stub, every wrong
+answer and at last the solution take their turn, each followed by the check; the solution runs
+with RAY_LABS_STRICT=1 and stays, so that this is also the run of the solved lab.
+"""
+
+import functools
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from helpers import paths
+from tests.notebooks import LABS, exercises, read
+from tests.wrong_answers import WRONG
+
+ANSWERS = [
+    (lab, exercise.name, name, expected)
+    for lab in LABS
+    for exercise in exercises(lab)
+    for name, expected in [
+        ("the stub", "not started"),
+        *((name, sentence) for name, _, sentence in WRONG.get((lab, exercise.name), [])),
+        ("the solution", "done"),
+    ]
+]
+STRICT = "import os; os.environ['RAY_LABS_STRICT'] = '{}'"
+
+
+@functools.cache
+def play(lab: str) -> dict[tuple[str, str], str] | Exception:
+    """The verdict's text for every (exercise, answer) of a lab, or why the lab failed.
+
+    A failure is returned, and so kept: a lab of minutes is not run again for each of its answers.
+    """
+    cells = read(lab)["cells"]
+    for exercise in reversed(exercises(lab)):
+        answers = [("the stub", exercise.stub)]
+        answers += [(name, code) for name, code, _ in WRONG.get((lab, exercise.name), [])]
+        answers += [("the solution", exercise.solution)]
+        played = []
+        for name, code in answers:
+            strict = STRICT.format(int(name == "the solution"))
+            played += [_code(strict), _code(code), _code(exercise.check, (exercise.name, name))]
+        cells[exercise.index : exercise.index + 2] = [*played, _code(STRICT.format(0))]
+    notebook = nbformat.from_dict({**read(lab), "cells": cells})
+    resources = {"metadata": {"path": str(paths.NOTEBOOKS)}}
+    try:
+        NotebookClient(notebook, timeout=300, resources=resources).execute()
+    except Exception as error:
+        return error
+    return {
+        tuple(cell.metadata["answer"]): cell.outputs[-1]["data"]["text/plain"]
+        for cell in notebook.cells
+        if "answer" in cell.metadata
+    }
+
+
+def _code(source: str, answer=None) -> dict:
+    cell = nbformat.v4.new_code_cell(source)
+    if answer:
+        cell.metadata["answer"] = list(answer)
+    return cell
+
+
+@pytest.mark.parametrize(
+    ("lab", "exercise", "answer", "expected"),
+    ANSWERS,
+    ids=lambda value: value.replace(" ", "-"),
+)
+def test_verdict(lab, exercise, answer, expected, course):
+    verdicts = play(lab)
+    if isinstance(verdicts, Exception):
+        raise verdicts
+    verdict = verdicts[exercise, answer]
+    status, _, sentence = verdict.partition(": ")
+    if answer == "the stub":
+        assert status.endswith("not started")
+    elif answer == "the solution":
+        assert status.endswith("done")
+    else:
+        assert status.endswith("not yet")
+        assert expected in sentence
+        assert "Traceback" not in sentence
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_every_exercise_has_three_wrong_answers(lab):
+    found = exercises(lab)
+    assert found, "a lab without an exercise"
+    for exercise in found:
+        assert len(WRONG.get((lab, exercise.name), [])) >= 3, exercise.name
+
+
+def test_no_row_is_left_over():
+    known = {(lab, exercise.name) for lab in LABS for exercise in exercises(lab)}
+    assert WRONG.keys() <= known

@@ -1,0 +1,87 @@
+"""The labs' form: sources only, the anatomy that every lab keeps, and a start with no Ray."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from helpers import paths, progress
+from tests.notebooks import LABS, exercises, read
+
+STRIP = "jupyter nbconvert --clear-output --inplace notebooks/*.ipynb"
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_holds_sources_only(lab):
+    notebook = read(lab)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"], f"outputs in {cell['id']}; remove them: {STRIP}"
+            assert cell["execution_count"] is None, f"executed: {cell['id']}; clean it: {STRIP}"
+        assert cell["metadata"].keys() <= {"tags"}, cell["id"]
+    assert notebook["metadata"].keys() <= {"kernelspec", "execution"}
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3", "the name every Jupyter knows"
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_cell_ids_are_unique_words(lab):
+    ids = [cell["id"] for cell in read(lab)["cells"]]
+    assert len(set(ids)) == len(ids)
+    for one in ids:
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one), f"{one} was made by a machine"
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_anatomy(lab):
+    cells = read(lab)["cells"]
+    code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+    opening = cells[0]["source"]
+    assert opening.startswith(f"# {lab[:2]} · ")
+    assert "You will be able to" in opening and "**Time:**" in opening
+    assert code[0].startswith("import ray\n\nray.init(")
+    assert code[-1].endswith("ray.shutdown()")
+    assert "## What you saw" in cells[-2]["source"]
+    for source in code:
+        assert len(source.splitlines()) <= 26, f"longer than a screen:\n{source}"
+        assert not re.search(r"^\s*[!%]|sleep\(|https?://", source, re.M), source
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_exercises_keep_the_contract(lab):
+    for exercise in exercises(lab):
+        assert exercise.task.startswith("### Exercise:")
+        assert "Done when" in exercise.task
+        assert exercise.help.count("<details><summary>") == 3
+        assert "<summary>Hint 1</summary>" in exercise.help
+        assert "<summary>Hint 2</summary>" in exercise.help
+        assert f"def {exercise.name}" in exercise.solution
+
+
+def test_progress_knows_the_exercises():
+    assert {lab.name: list(lab.exercises) for lab in progress.labs()} == {
+        lab: [exercise.name for exercise in exercises(lab)] for lab in LABS
+    }
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_links_lead_somewhere(lab):
+    for cell in read(lab)["cells"]:
+        for target in re.findall(r"\]\(([^)#]+)", cell["source"]):
+            if cell["cell_type"] == "markdown" and not target.startswith("http"):
+                assert (paths.NOTEBOOKS / target).exists(), target
+
+
+def test_a_lab_starts_its_own_ray_where_there_is_none(tmp_path):
+    joining = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+    bare = {name: value for name, value in os.environ.items() if name not in joining}
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute"]
+    command += ["--output-dir", str(tmp_path), str(paths.NOTEBOOKS / "00_start_here.ipynb")]
+    subprocess.run(command, env=bare, check=True, timeout=300, capture_output=True)
+    cells = json.loads((tmp_path / "00_start_here.ipynb").read_text())["cells"]
+    printed = [
+        "".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])
+    ]
+    assert any("Started a local Ray instance" in text for text in printed)
