@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.notebooks import read
 
@@ -23,13 +23,15 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is install
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """A browser on a lab of its own, with every cell in the page and nothing saved."""
+def open_lab(tmp_path_factory):
+    """A running `make lab`, as a function of a lab's name that opens it in a browser.
+
+    Every cell is in the page, also those out of sight, and nothing is saved.
+    """
     folder = tmp_path_factory.mktemp("browser")
     settings = {
         "notebook-extension/tracker": {"windowingMode": "none"},
         "docmanager-extension/plugin": {"autosave": False},
-        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     }
     for name, content in settings.items():
         file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -52,30 +54,29 @@ def page(tmp_path_factory):
         url = next(found[0] for line in lab.stdout if (found := re.search(r"http\S+/lab\S+", line)))
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
-            page = browser.new_page(viewport={"width": 1280, "height": 1000})
-            page.goto(url)
-            page.url_of = lambda lab: url.replace("00_start_here", lab)
-            yield page
+            yield lambda lab: _open(browser, url.replace("00_start_here", lab))
             browser.close()
     finally:
         lab.terminate()
         lab.wait(60)
 
 
+def _open(browser, url: str):
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(url)
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=120_000)
+    return page
+
+
 def run_all(page, lab: str, seconds: int):
-    """Open a lab, run all its cells, wait for the last one, and return the notebook's element."""
-    page.goto(page.url_of(lab))
+    """Run all cells of an open lab, wait for the last one, and return the notebook's element."""
     notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
-    notebook.locator(".jp-CodeCell").last.wait_for(timeout=60_000)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    last = notebook.locator(".jp-CodeCell").last.locator(".jp-InputPrompt").first
-    page.wait_for_function(
-        "prompt => /\\[\\d+\\]/.test(prompt.textContent)",
-        arg=last.element_handle(),
-        timeout=seconds * 1000,
-    )
+    prompts = notebook.locator(".jp-CodeCell .jp-InputPrompt")
+    expect(prompts.first).to_have_text(re.compile(r"\[[\d*]+\]"), timeout=30_000)
+    last = prompts.last
+    expect(last).to_have_text(re.compile(r"\[\d+\]"), timeout=seconds * 1000)
     if pictures := os.environ.get("RAY_LABS_PICTURES"):
         page.set_viewport_size({"width": 1280, "height": 24_000})
         notebook.screenshot(path=str(Path(pictures) / f"{lab}.png"))
@@ -96,9 +97,9 @@ def assert_calm(notebook):
         assert shown.all_inner_texts() == []
 
 
-def test_lab_00(page):
+def test_lab_00(open_lab):
     lab = "00_start_here"
-    notebook = run_all(page, lab, 120)
+    notebook = run_all(open_lab(lab), lab, 120)
     assert notebook.locator(".jp-RenderedMermaid svg, .jp-RenderedMermaid img").count() == 1
     assert "not started" in output(notebook, lab, "as-task-check").inner_text()
     assert "✓" in output(notebook, lab, "doctor").inner_text()
@@ -107,13 +108,15 @@ def test_lab_00(page):
     assert "joins the course's Ray" in output(notebook, lab, "describe").inner_text()
     errors = notebook.locator("[data-mime-type='application/vnd.jupyter.error']")
     assert errors.all_inner_texts() == []
-    solution = notebook.get_by_text("ray.get(ref)", exact=False).last
-    assert not solution.is_visible(), "a solution is open before anyone asked for it"
+    solution = notebook.locator("details", has_text="Solution")
+    assert not solution.locator("pre").is_visible(), "open before anyone asked for it"
+    solution.locator("summary").click()
+    expect(solution.locator("pre")).to_be_visible()
 
 
-def test_lab_08(page):
+def test_lab_08(open_lab):
     lab = "08_tune_mnist_sweep"
-    notebook = run_all(page, lab, 420)
+    notebook = run_all(open_lab(lab), lab, 420)
     assert_calm(notebook)
     for cell in ("digits", "space-drawn", "ten", "minute", "over-space", "winner", "confusion"):
         picture = output(notebook, lab, cell).locator("img")
