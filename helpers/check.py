@@ -2,11 +2,9 @@
 
 import functools
 import html
-import io
 import linecache
 import os
 import traceback
-from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
@@ -16,7 +14,7 @@ import ray
 from ray import cloudpickle
 
 import helpers
-from helpers import progress
+from helpers import plots, progress
 
 # A cluster's workers have Ray and not our helpers, so what a check runs there travels whole.
 cloudpickle.register_pickle_by_value(helpers)
@@ -62,11 +60,12 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         colour = _COLOUR[self.status]
+        picture = f"<br>{plots.as_html(self.picture)}" if self.picture else ""
         return (
             f'<div class="ray-labs-verdict" style="border-left:4px solid {colour};'
             'padding:.4em .8em;white-space:pre-wrap">'
             f'<b style="color:{colour}">{_MARK[self.status]} {self.status}</b>  '
-            f"{html.escape(self.message)}{_as_image(self.picture)}</div>"
+            f"{html.escape(self.message)}{picture}</div>"
         )
 
 
@@ -210,11 +209,3 @@ def _their_error(called: tuple, error: str, frames: list[tuple[str, int]]) -> st
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
-
-
-def _as_image(figure: Any) -> str:
-    if figure is None:
-        return ""
-    png = io.BytesIO()
-    figure.savefig(png, format="png", bbox_inches="tight")
-    return f'<br><img src="data:image/png;base64,{b64encode(png.getvalue()).decode()}">'

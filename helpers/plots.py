@@ -1,5 +1,8 @@
 """One look for every picture of the course, and the pictures that several cells share."""
 
+import html
+import io
+from base64 import b64encode
 from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
@@ -140,3 +143,11 @@ def figure(width: float = 7.5, height: float = 3.2) -> tuple[Figure, Axes]:
     """A figure in the house's look that no cell shows by itself, and its one axis."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
+
+
+def as_html(figure: Figure, text: str = "") -> str:
+    """A figure as an HTML image, with `text` for those who cannot see it."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=90)
+    data = b64encode(png.getvalue()).decode()
+    return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{data}">'

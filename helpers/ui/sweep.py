@@ -1,10 +1,9 @@
 """A sweep watched while it runs: one picture in place, redrawn at most once a second."""
 
-import io
 import time
 from collections import Counter
 
-from IPython.display import Image, display
+from IPython.display import HTML, display
 from ray import tune
 
 from helpers import plots
@@ -61,7 +60,7 @@ class SweepView(tune.Callback, tune.ProgressReporter):
         # Tune saves its callbacks with the experiment; a front end's handle cannot be saved.
         return {**self.__dict__, "_handle": None}
 
-    def _picture(self) -> Image:
+    def _picture(self) -> HTML:
         figure, axis = plots.figure()
         stopped = {name for name in self.curves if self.ended.get(name) == "stopped"}
         # Only a trial that ran to the end has a final score to compare.
@@ -78,9 +77,7 @@ class SweepView(tune.Callback, tune.ProgressReporter):
             ylabel=self.metric.replace("_", " "),
             title=self._headline(),
         )
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=90)
-        return Image(png.getvalue(), alt=self._headline())
+        return HTML(plots.as_html(figure, self._headline()))
 
     def _headline(self) -> str:
         ends = Counter(self.ended.values())
