@@ -16,6 +16,8 @@ def pytest_configure(config):
     running = session.find(say=lambda _: None)
     if running and "RAY_ADDRESS" not in os.environ:
         _environment.update(running.environment())
+    if "RAY_ADDRESS" not in os.environ:
+        os.environ.update(session.JOINING)  # Ray reads it when it is imported
     # Tests must not touch a learner's progress or session.
     state = _cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ray-labs-test-"))
     os.environ["RAY_LABS_STATE"] = state

@@ -1,0 +1,93 @@
+"""The sweep of lab 08 when a trial's process is killed, and what its picture says."""
+
+import re
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from helpers import paths, ui
+from tests.notebooks import read
+
+KILLER = """
+import signal
+
+class JsonLoggerCallback(JsonLoggerCallback):
+    killed = None
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):
+        super().on_trial_result(iteration, trials, trial, result, **info)
+        if JsonLoggerCallback.killed is None and len(trials) > 3:
+            JsonLoggerCallback.killed = trial.trial_id
+            os.kill(result["pid"], signal.SIGKILL)
+"""
+
+
+def test_a_killed_trial_is_accounted_for_and_the_others_count(course):
+    cells = read("08_tune_mnist_sweep")["cells"]
+    last = [cell["id"] for cell in cells].index("ten")
+    checks = {"my-space-check", "train-curve-check", "patient-scheduler-check"}
+    code = [cell for cell in cells[:last] if cell["cell_type"] == "code"]
+    sources = [cell["source"] for cell in code if cell["id"] not in checks]
+    account = next(cell["source"] for cell in cells if cell["id"] == "account")
+    sources += [KILLER, "results = mnist_tuner(samples=10, initial=5).fit()", account]
+    sources += ["print(JsonLoggerCallback.killed)", "ray.shutdown(); shutil.rmtree(storage)"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
+    resources = {"metadata": {"path": str(paths.NOTEBOOKS)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    sweep, account, killed = notebook.cells[-4:-1]
+    [picture] = [one.data["text/html"] for one in sweep.outputs if "data" in one]
+    assert re.search(r"10 trials · \d+ complete · \d+ stopped early · 1 failed", picture)
+    said = account.outputs[0].text
+    assert re.match(r"10 trials: \d+ ran to the end, 1 failed\.", said)
+    assert "ActorDiedError" in said or "died" in said
+    assert killed.outputs[0].text.strip() != "None"
+
+
+@pytest.fixture
+def view(monkeypatch):
+    """A view of a sweep of three iterations with one rung, and the pictures it has shown."""
+    shown = []
+    handle = SimpleNamespace(update=shown.append)
+    monkeypatch.setattr(
+        "helpers.ui.sweep.display", lambda first, **_: shown.append(first) or handle
+    )
+    view = ui.SweepView("score", iterations=3, rungs=[1])
+    view.setup()
+    view.setup()
+    return view, shown
+
+
+def _report(view, name, scores):
+    trial = SimpleNamespace(trial_id=name)
+    for score in scores:
+        view.on_trial_result(0, [], trial, {"score": score})
+    return trial
+
+
+def _headline(shown) -> str:
+    return re.search(r'alt="([^"]*)"', shown[-1].data)[1]
+
+
+def test_the_picture_counts_every_end(view):
+    view, shown = view
+    assert len(shown) == 1, "one picture, made once, however often Tune sets it up"
+    view.on_trial_complete(0, [], _report(view, "a", [0.1, 0.2, 0.3]))
+    view.on_trial_complete(0, [], _report(view, "b", [0.1]))
+    view.on_trial_error(0, [], _report(view, "c", [0.5, 0.5]))
+    view.on_trial_error(0, [], SimpleNamespace(trial_id="d"))  # died before its first report
+    _report(view, "e", [0.4])
+    view.report([], False)
+    assert _headline(shown) == "5 trials · 1 complete · 1 stopped early · 2 failed · 1 running"
+    view.report([], True)
+    assert _headline(shown) == "5 trials · 1 complete · 1 stopped early · 2 failed · 1 cut off"
+
+
+def test_it_draws_no_more_often_than_it_should_and_at_the_end_always(view):
+    view, _ = view
+    view.every_s = 1000
+    assert view.should_report([])
+    view.report([], False)
+    assert not view.should_report([])
+    assert view.should_report([], done=True)
