@@ -168,7 +168,9 @@ def check_ports(taken: list) -> Finding:
     if not taken:
         return Finding(True, f"ports {', '.join(map(str, PORTS))} are free")
     names = ", ".join(f"{port} ({PORTS[port]})" for port in taken)
-    return Finding(True, f"in use by others: port {names}; the labs take another by themselves")
+    return Finding(
+        True, f"in use, by a lab or by others: port {names}; a new lab takes another by itself"
+    )
 
 
 def check_proxies(environ: dict) -> Finding:
@@ -216,8 +218,8 @@ def check_rays(owners: list, user: str) -> Finding:
     whose = [
         f"{owners.count(o)} {'yours' if o == user else f'of {o}'}" for o in sorted(set(owners))
     ]
-    found = f"Ray is running already ({', '.join(whose)})"
-    return Finding(True, f"{found}; the labs keep to their own ports and folder")
+    found = f"Ray is running ({', '.join(whose)})"
+    return Finding(True, f"{found}; a lab's own keeps to its own ports and folder")
 
 
 def _looks() -> list:

@@ -61,12 +61,12 @@ def test_a_fault_is_named_with_what_to_do(finding, says, blocking):
         (doctor.check_shm(None, "darwin"), "does without"),
         (doctor.check_disk("Ray", HERE, 2e9), "2.0 GB"),
         (doctor.check_ports([]), "6379, 8265, 8888 are free"),
-        (doctor.check_ports([8888]), "8888 (Jupyter); the labs take another by themselves"),
+        (doctor.check_ports([8888]), "8888 (Jupyter); a new lab takes another by itself"),
         (doctor.check_mnist([], HERE), "MNIST"),
         (doctor.check_gpu([]), "no GPU"),
         (doctor.check_gpu(["NVIDIA H200"]), "GPU: NVIDIA H200"),
         (doctor.check_rays([], "me"), "no Ray"),
-        (doctor.check_rays(["me", "you", "me"], "me"), "(2 yours, 1 of you); the labs keep to"),
+        (doctor.check_rays(["me", "you", "me"], "me"), "(2 yours, 1 of you); a lab's own keeps to"),
     ],
 )
 def test_what_is_well_says_what_was_found(finding, says):

@@ -80,7 +80,7 @@ def test_the_picture_counts_every_end(view):
     _report(view, "e", [0.4])
     view.report([], False)
     assert _headline(shown) == "5 trials · 1 complete · 1 stopped early · 2 failed · 1 running"
-    view.report([], True)
+    view.report([SimpleNamespace(trial_id=name) for name in "abcde"], True)
     assert _headline(shown) == "5 trials · 1 complete · 1 stopped early · 2 failed · 1 cut off"
 
 

@@ -50,8 +50,8 @@ class SweepView(tune.Callback, tune.ProgressReporter):
     def report(self, trials, done, *sys_info):
         began = time.monotonic()
         if done:
-            for trial in self.curves.keys() - self.ended.keys():
-                self.ended[trial] = "cut off"  # by the end of the time that the sweep had
+            for trial in trials:  # those still unfinished ran out of the sweep's time
+                self.ended.setdefault(trial.trial_id, "cut off")
         self._handle.update(self._picture())
         # Many trials take longer to draw; at most a tenth of the time goes into pictures.
         self._next_draw = began + max(self.every_s, 10 * (time.monotonic() - began))
