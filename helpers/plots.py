@@ -148,6 +148,6 @@ def figure(width: float = 7.5, height: float = 3.2) -> tuple[Figure, Axes]:
 def as_html(figure: Figure, text: str = "") -> str:
     """A figure as an HTML image, with `text` for those who cannot see it."""
     png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=90)
+    figure.savefig(png, format="png", dpi=100)
     data = b64encode(png.getvalue()).decode()
     return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{data}">'
