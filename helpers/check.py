@@ -5,6 +5,7 @@ import functools
 import html
 import linecache
 import os
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ cloudpickle.register_pickle_by_value(helpers)
 
 START_LIMIT_S = 60.0
 RUN_LIMIT_S = 5.0
+
+_HELPERS = os.path.dirname(__file__)
 
 DONE, NOT_YET, NOT_STARTED = "done", "not yet", "not started"
 _MARK = {DONE: "✓", NOT_YET: "✗", NOT_STARTED: "○"}
@@ -177,9 +180,8 @@ def _attempt(function, args):
     try:
         value = function(*args)
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
         cause = getattr(error, "cause", error)  # a RayTaskError carries the task's own error
-        yield "raised", (_first_line(cause), [(frame.filename, frame.lineno) for frame in frames])
+        yield "raised", (_first_line(cause), "".join(traceback.format_exception(error)))
         return
     try:
         outcome = "returned", cloudpickle.dumps(value)
@@ -195,13 +197,19 @@ def _next(outcomes, limit: float, complaint: str) -> ray.ObjectRef:
     return next(outcomes)
 
 
-def _their_error(called: tuple, error: str, frames: list[tuple[str, int]]) -> str:
-    cells = {one.__code__.co_filename for one in called if isinstance(one, FunctionType)}
-    theirs = [frame for frame in frames if frame[0] in cells - {__file__}]
+def _their_error(called: tuple, error: str, trace: str) -> str:
+    """Say what was raised and where in the learner's code, if it was there.
+
+    The place is read from the traceback's text, which holds those of tasks and trials too.
+    """
+    files = {one.__code__.co_filename for one in called if isinstance(one, FunctionType)}
+    cells = {file for file in files if not file.startswith(_HELPERS)}
+    places = re.findall(r'File "([^"]+)", line (\d+)', trace)
+    theirs = [(file, int(line)) for file, line in places if file in cells]
     if not theirs:
         return f"Your code raised {error}"
-    filename, number = theirs[-1]
-    line = linecache.getline(filename, number).strip()
+    file, number = theirs[-1]
+    line = linecache.getline(file, number).strip()
     where = f"line {number} of your cell" + (f":\n    {line}" if line else "")
     return f"Your code raised {error}\nat {where}"
 

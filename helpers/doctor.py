@@ -219,7 +219,7 @@ def check_rays(owners: list, user: str) -> Finding:
         f"{owners.count(o)} {'yours' if o == user else f'of {o}'}" for o in sorted(set(owners))
     ]
     found = f"Ray is running ({', '.join(whose)})"
-    return Finding(True, f"{found}; a lab's own keeps to its own ports and folder")
+    return Finding(True, f"{found}; the course uses one of its own and leaves others alone")
 
 
 def _looks() -> list:

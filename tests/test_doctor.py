@@ -66,7 +66,10 @@ def test_a_fault_is_named_with_what_to_do(finding, says, blocking):
         (doctor.check_gpu([]), "no GPU"),
         (doctor.check_gpu(["NVIDIA H200"]), "GPU: NVIDIA H200"),
         (doctor.check_rays([], "me"), "no Ray"),
-        (doctor.check_rays(["me", "you", "me"], "me"), "(2 yours, 1 of you); a lab's own keeps to"),
+        (
+            doctor.check_rays(["me", "you", "me"], "me"),
+            "(2 yours, 1 of you); the course",
+        ),
     ],
 )
 def test_what_is_well_says_what_was_found(finding, says):

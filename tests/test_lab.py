@@ -18,6 +18,7 @@ import pytest
 from helpers import lab, session
 
 STARTING = 240  # seconds; 20 on two quiet cores
+CLOSING = 150  # seconds; 4 on two quiet cores
 
 
 class Lab:
@@ -103,7 +104,7 @@ def test_kernels_join_ray_and_ctrl_c_ends_all(folder):
     running.process.send_signal(signal.SIGINT)
     running.says("Closing")
     running.process.send_signal(signal.SIGINT)  # the impatient second one
-    assert running.process.wait(60) == 0
+    assert running.process.wait(CLOSING) == 0
     assert session.wait_until_gone(processes, 0)
     assert "Traceback" not in running.text
     assert session.find() is None
@@ -116,7 +117,7 @@ def test_a_hang_up_ends_all_also_after_ray_died(folder):
     os.kill(session.find().pid, signal.SIGKILL)
     running.says("Ray has ended unexpectedly.*make lab", seconds=60)
     running.process.send_signal(signal.SIGHUP)
-    assert running.process.wait(60) == 0
+    assert running.process.wait(CLOSING) == 0
     assert session.wait_until_gone(processes, 0)
 
 
@@ -149,7 +150,7 @@ def test_a_second_lab_says_where_the_first_is(folder, cluster):
     assert second.process.wait(30) == 0
     assert url in second.text
     first.process.send_signal(signal.SIGTERM)
-    assert first.process.wait(60) == 0
+    assert first.process.wait(CLOSING) == 0
     assert "Starting Ray" not in first.text
 
 
@@ -166,7 +167,7 @@ def test_what_a_killed_lab_and_keeper_left_is_closed_by_the_next(folder, cluster
     assert "earlier lab" in second.text
     assert session.wait_until_gone(processes, 0)
     second.process.send_signal(signal.SIGINT)
-    assert second.process.wait(60) == 0
+    assert second.process.wait(CLOSING) == 0
 
 
 def test_a_terminal_that_closes_without_a_signal_ends_it_too(folder, cluster):
@@ -182,13 +183,13 @@ def test_a_dead_jupyterlab_is_a_failure(folder, cluster):
     running = Lab(folder, "lab", RAY_ADDRESS=cluster)
     running.opens()
     os.kill(lab._recorded()["jupyter"], signal.SIGKILL)
-    assert running.process.wait(60) == 1
+    assert running.process.wait(CLOSING) == 1
     assert "JupyterLab ended by itself" in running.text
 
 
 def test_a_dead_cluster_address_is_one_sentence(folder):
     running = Lab(folder, "lab", RAY_ADDRESS="127.0.0.1:1")
-    assert running.process.wait(60) == 1
+    assert running.process.wait(CLOSING) == 1
     assert "RAY_ADDRESS is 127.0.0.1:1, but no Ray answers there." in running.text
     assert "Traceback" not in running.text
 

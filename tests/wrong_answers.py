@@ -32,6 +32,21 @@ WRONG = {
             "returned None",
         ),
         (
+            "decorates as_task itself",
+            "@ray.remote\ndef as_task(function, x):\n    return function(x)",
+            "Leave off the @ray.remote",
+        ),
+        (
+            "calls the function on the way",
+            "def as_task(function, x):\n    return ray.get(ray.remote(function(x)).remote())",
+            "not given a function",
+        ),
+        (
+            "gets a list",
+            "def as_task(function, x):\n    return ray.get([ray.remote(function).remote(x)])",
+            "a list with the result in it",
+        ),
+        (
             "forgets x",
             "def as_task(function, x):\n    return ray.get(ray.remote(function).remote(1000))",
             "pass x on",
@@ -63,6 +78,27 @@ WRONG = {
             '        "dropout": hp.uniform("dropout", 0, 0.5),\n'
             '        "units": hp.choice("units", [16, 32, 64])}',
             "logarithmic scale",
+        ),
+        (
+            "wrong ends",
+            'def my_space():\n    return {"lr": hp.loguniform("lr", np.log(1e-4), np.log(0.5)),\n'
+            '        "dropout": hp.uniform("dropout", 0, 0.5),\n'
+            '        "units": hp.choice("units", [16, 32, 64])}',
+            "not between 0.0001 and 1",
+        ),
+        (
+            "ends swapped",
+            'def my_space():\n    return {"lr": hp.loguniform("lr", 0, np.log(1e-4)),\n'
+            '        "dropout": hp.uniform("dropout", 0, 0.5),\n'
+            '        "units": hp.choice("units", [16, 32, 64])}',
+            "lower end of each first",
+        ),
+        (
+            "units as text",
+            'def my_space():\n    return {"lr": hp.loguniform("lr", np.log(1e-4), 0),\n'
+            '        "dropout": hp.uniform("dropout", 0, 0.5),\n'
+            '        "units": hp.choice("units", ["16", "32", "64"])}',
+            "the number 16",
         ),
         (
             "any number of units",
@@ -108,6 +144,12 @@ WRONG = {
             "def train_curve(config):\n    for step in range(1, config['steps'] + 1):\n"
             "        tune.report(score=1 - config['lr'] ** step)",
             "unexpected keyword argument 'score'",
+        ),
+        (
+            "a typo inside the trial",
+            "def train_curve(config):\n    for step in range(1, config['steps'] + 1):\n"
+            "        tune.reprot({'score': 1 - config['lr'] ** step})",
+            "at line 3 of your cell:\n    tune.reprot(",
         ),
         (
             "another name",
@@ -196,6 +238,21 @@ WRONG = {
             "    measured = [(config, measure(config)) for config, _ in top]\n"
             "    return measured[0]",
             "not the search's scores",
+        ),
+        (
+            "swaps the two",
+            "def pick_best(trials, measure):\n"
+            "    top = sorted(trials, key=lambda trial: trial[1], reverse=True)[:5]\n"
+            "    return max((measure(config), config['name'], config) for config, _ in top)[::2]",
+            "it should be (config, accuracy)",
+        ),
+        (
+            "measures twice",
+            "def pick_best(trials, measure):\n"
+            "    top = sorted(trials, key=lambda trial: trial[1], reverse=True)[:5]\n"
+            "    best = max((config for config, _ in top), key=measure)\n"
+            "    return best, measure(best)",
+            "once for each",
         ),
         (
             "returns the config alone",
