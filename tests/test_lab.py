@@ -34,6 +34,8 @@ class Lab:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # Under nohup it would be ignored, and rightly so by the launcher.
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
             )
 
     @property
