@@ -6,6 +6,7 @@ import html
 import linecache
 import os
 import re
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def exercise(check: Callable[[Any], Passed]) -> Callable[[Any], Verdict]:
 def run(function: Callable, *args: Any, limit: float = RUN_LIMIT_S) -> Any:
     """Call the learner's function in a worker process of its own, and clean up after it.
 
-    The process ends with the call, and with it every actor and task that the call started.
+    The process is ended with the call, and with it every actor and task that the call started.
 
     Args:
         function: the learner's function; it travels by value, with what it refers to.
@@ -174,20 +175,25 @@ def _is_stub(answer: Any) -> bool:
     ] == [None]
 
 
-@ray.remote(num_cpus=0, max_calls=1, max_retries=0, num_returns="streaming")
+@ray.remote(num_cpus=0, max_retries=0, num_returns="streaming")
 def _attempt(function, args):
     yield "started"
+    yield _outcome(function, args)
+    # Wait for the driver to end this process by force: Ray then ends at once what it started.
+    # Of a process that leaves by itself it asks a busy actor politely, and waits for half a minute.
+    threading.Event().wait()
+
+
+def _outcome(function, args) -> tuple[str, Any]:
     try:
         value = function(*args)
     except Exception as error:
         cause = getattr(error, "cause", error)  # a RayTaskError carries the task's own error
-        yield "raised", (_first_line(cause), "".join(traceback.format_exception(error)))
-        return
+        return "raised", (_first_line(cause), "".join(traceback.format_exception(error)))
     try:
-        outcome = "returned", cloudpickle.dumps(value)
+        return "returned", cloudpickle.dumps(value)
     except Exception as error:
-        outcome = "unsendable", _first_line(error)
-    yield outcome
+        return "unsendable", _first_line(error)
 
 
 def _next(outcomes, limit: float, complaint: str) -> ray.ObjectRef:
