@@ -229,7 +229,7 @@ def trained(config: dict, iterations: int, save: bool = True):
     torch = lab["torch"]
     torch.set_num_threads(1)
     model = lab["ConvNet"]()
-    optimizer = torch.optim.SGD(model.parameters(), config["lr"], config["momentum"])
+    optimizer = lab["SGD"](model.parameters(), config["lr"], config["momentum"])
     with tempfile.TemporaryDirectory() as folder:
         for iteration in range(1, iterations + 1):
             lab["train_iteration"](model, optimizer, lab["data"]["train"], config["batch_size"])
@@ -352,7 +352,7 @@ def measure(sizes=SIZES, repeats: int = 3, say=_say) -> dict:
         stack.callback(shutil.rmtree, session._temp(), ignore_errors=True)
         stack.enter_context(session.start(say=say))
         session.join()
-        cells("digits", "model", "batches", "iteration", "space", "trainable")
+        cells("digits", "model", "sgd", "batches", "iteration", "space", "trainable")
         # What runs without Ray runs in a process that forked before Ray came: a fork of a driver,
         # with the driver's threads, is not safe.
         fork = multiprocessing.get_context("fork")
