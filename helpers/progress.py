@@ -2,12 +2,11 @@
 
 import html
 import json
-import os
-import tempfile
 from itertools import pairwise
 from typing import NamedTuple
 
 from helpers import paths
+from helpers.session import write_json
 
 
 class Lab(NamedTuple):
@@ -111,9 +110,4 @@ def _read() -> dict[str, dict[str, str]]:
 
 
 def _write(verdicts: dict[str, dict[str, str]]) -> None:
-    folder = paths.state()
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix="progress-")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(verdicts, file, indent=1)
-    os.replace(name, folder / "progress.json")
+    write_json(paths.state() / "progress.json", verdicts)
