@@ -3,16 +3,20 @@
 import html
 import io
 from base64 import b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from helpers.observe import Task
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart (2008).
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+SKY = "#56B4E9"
 GREY, PALE = "#6b7280", "#c9ced6"
 
 plt.rcParams.update(
@@ -137,6 +141,115 @@ def stacked_bars(rows: dict[str, dict[str, float]], title: str, unit: str = "s")
     if len(parts) > 1:
         figure.legend(loc="outside lower center", ncols=len(parts), frameon=False, fontsize=9)
     plt.show()
+
+
+def gantt(
+    tasks: Sequence[Task],
+    title: str = "",
+    row: Callable[[Task], str] = lambda task: f"process {task.worker}",
+    label: Callable[[Task], str] = lambda task: task.name,
+    phases: bool = False,
+    arrows: Iterable[tuple] = (),
+    axis: Axes | None = None,
+) -> None:
+    """Draw when each task ran: one bar a task, one colour a name, a cross where one failed.
+
+    Args:
+        tasks: what `observe.tasks` collected, or part of it.
+        title: what the reader should see.
+        row: the row a task belongs to; by default the process that ran it. Rows stand in the
+            order in which their first tasks are in `tasks`.
+        label: what to write into a task's bar, if it fits there.
+        phases: paint fetching the arguments pale and storing the result dark.
+        arrows: pairs of refs or task ids; from the end of the first task to the start of the other.
+        axis: where to draw; by default into a figure of its own, which is shown.
+    """
+    rows = list(dict.fromkeys(map(row, tasks)))
+    shown = axis is None
+    if axis is None:
+        axis = plt.figure(figsize=(7.5, 0.42 * len(rows) + 1.3)).subplots()
+    names = dict.fromkeys(task.name for task in tasks)
+    colours = dict(zip(names, [BLUE, ORANGE, GREEN, PURPLE, SKY] * len(names), strict=False))
+    last = max((task.end for task in tasks), default=1.0)
+    for task in tasks:
+        y, colour = rows.index(row(task)), colours[task.name]
+        fetched, computed = (task.fetched, task.computed) if phases else (task.start, task.end)
+        parts = (task.start, fetched, PALE), (fetched, computed, colour), (computed, task.end, GREY)
+        for left, right, part in parts:
+            axis.barh(y, right - left, 0.7, left, color=part)
+        axis.barh(y, task.seconds, 0.7, task.start, fill=False, edgecolor="white", linewidth=0.8)
+        if task.state == "FAILED":
+            axis.plot(task.end, y, "X", color=RED, markersize=9, clip_on=False)
+        text = label(task)
+        if computed - fetched > 0.014 * last * (len(text) + 1):
+            middle = (fetched + computed) / 2
+            ink = "black" if colour in (ORANGE, SKY) else "white"
+            axis.text(middle, y, text, ha="center", va="center", color=ink, fontsize=9)
+    where = {task.id: (task, rows.index(row(task))) for task in tasks}
+    for pair in arrows:
+        (source, y0), (target, y1) = (where[_task_id(end)] for end in pair)
+        style = {"arrowstyle": "-|>", "color": "black", "lw": 0.9, "shrinkA": 0, "shrinkB": 0}
+        axis.annotate("", (target.start, y1), (source.end, y0), arrowprops=style)
+    axis.set(yticks=range(len(rows)), yticklabels=rows, xlim=(0, last), xlabel="s", title=title)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.tick_params(axis="y", length=0)
+    parts = [Patch(color=colour, label=name) for name, colour in colours.items()]
+    parts += [Patch(color=PALE, label="fetch"), Patch(color=GREY, label="store")] if phases else []
+    if len(parts) > 1:
+        where_to = {"loc": "outside lower center", "ncols": len(parts), "fontsize": 9}
+        axis.figure.legend(handles=parts, frameon=False, **where_to)
+    if shown:
+        plt.show()
+
+
+def _task_id(end) -> str:
+    return end if isinstance(end, str) else end.task_id().hex()
+
+
+def tree(
+    parents: dict[str, str | None],
+    title: str = "",
+    colours: dict[str, str] | None = None,
+    axis: Axes | None = None,
+) -> None:
+    """Draw a tree, the root on top, its nodes as labelled boxes.
+
+    Args:
+        parents: every node's text to that of its parent; None for a root. Children stand from left
+            to right in the dict's order.
+        title: what the reader should see.
+        colours: a node's colour where it is not blue.
+        axis: where to draw; by default into a figure of its own, which is shown.
+    """
+    children: dict[str | None, list[str]] = {}
+    for node, parent in parents.items():
+        children.setdefault(parent, []).append(node)
+    places: dict[str, tuple[float, int]] = {}
+    columns = iter(range(len(parents)))
+
+    def place(node: str, depth: int) -> float:
+        below = [place(child, depth + 1) for child in children.get(node, [])]
+        x = (below[0] + below[-1]) / 2 if below else float(next(columns))
+        places[node] = (x, depth)
+        return x
+
+    for root in children.get(None, []):
+        place(root, 0)
+    deepest = max((depth for _, depth in places.values()), default=0)
+    shown = axis is None
+    if axis is None:
+        axis = plt.figure(figsize=(7.5, 0.8 * deepest + 1.2)).subplots()
+    for node, (x, depth) in places.items():
+        if parents[node] is not None:
+            above, _ = places[parents[node]]
+            axis.plot([above, x], [depth - 1, depth], color=GREY, linewidth=1, zorder=0)
+        box = {"boxstyle": "round,pad=0.35", "color": (colours or {}).get(node, BLUE)}
+        axis.text(x, depth, node, ha="center", va="center", color="white", fontsize=9, bbox=box)
+    widest = max((x for x, _ in places.values()), default=0)
+    axis.set(xlim=(-0.6, widest + 0.6), ylim=(deepest + 0.5, -0.5), title=title)
+    axis.axis("off")
+    if shown:
+        plt.show()
 
 
 def figure(width: float = 7.5, height: float = 3.2) -> tuple[Figure, Axes]:

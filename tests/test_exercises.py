@@ -1,8 +1,9 @@
-"""Every exercise: its stub is not started, its solution is done, wrong answers are told apart.
+"""Every exercise: its stub is not started, right answers are done, wrong ones are told apart.
 
 Each lab runs once, top to bottom, in a kernel of its own. At an exercise the stub, every wrong
-answer and at last the solution take their turn, each followed by the check; the solution runs
-with RAY_LABS_STRICT=1 and stays, so that this is also the run of the solved lab.
+answer, every other right answer and at last the solution take their turn, each followed by the
+check; the solution runs with RAY_LABS_STRICT=1 and stays, so that this is also the run of the
+solved lab.
 """
 
 import functools
@@ -12,8 +13,8 @@ import pytest
 from nbclient import NotebookClient
 
 from helpers import paths
+from tests.answers import RIGHT, WRONG
 from tests.notebooks import LABS, exercises, read
-from tests.wrong_answers import WRONG
 
 ANSWERS = [
     (lab, exercise.name, name, expected)
@@ -22,6 +23,7 @@ ANSWERS = [
     for name, expected in [
         ("the stub", "not started"),
         *((name, sentence) for name, _, sentence in WRONG.get((lab, exercise.name), [])),
+        *((name, "done") for name, _ in RIGHT.get((lab, exercise.name), [])),
         ("the solution", "done"),
     ]
 ]
@@ -38,7 +40,7 @@ def play(lab: str) -> dict[tuple[str, str], str] | Exception:
     for exercise in reversed(exercises(lab)):
         answers = [("the stub", exercise.stub)]
         answers += [(name, code) for name, code, _ in WRONG.get((lab, exercise.name), [])]
-        answers += [("the solution", exercise.solution)]
+        answers += [*RIGHT.get((lab, exercise.name), []), ("the solution", exercise.solution)]
         played = []
         for name, code in answers:
             strict = STRICT.format(int(name == "the solution"))
@@ -77,10 +79,10 @@ def test_verdict(lab, exercise, answer, expected, course):
     status, _, sentence = verdict.partition(": ")
     if answer == "the stub":
         assert status.endswith("not started")
-    elif answer == "the solution":
-        assert status.endswith("done")
+    elif expected == "done":
+        assert status.endswith("done"), verdict
     else:
-        assert status.endswith("not yet")
+        assert status.endswith("not yet"), verdict
         assert expected in sentence
         assert "Traceback" not in sentence
 
@@ -95,4 +97,4 @@ def test_every_exercise_has_three_wrong_answers(lab):
 
 def test_no_row_is_left_over():
     known = {(lab, exercise.name) for lab in LABS for exercise in exercises(lab)}
-    assert WRONG.keys() <= known
+    assert WRONG.keys() | RIGHT.keys() <= known

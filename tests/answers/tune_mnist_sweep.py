@@ -1,63 +1,7 @@
-"""Mistakes that learners make: for every exercise, answers with what the verdict must say.
-
-A row is a lab and an exercise; its answers are a short name, the code put in place of the stub,
-and a part of the sentence that names this very mistake.
-"""
+"""Answers to the exercises of lab 08."""
 
 WRONG = {
-    ("00_start_here", "as_task"): [
-        (
-            "calls it directly",
-            "def as_task(function, x):\n    return function(x)",
-            "computed it itself",
-        ),
-        (
-            "makes it remote and calls the plain one",
-            "def as_task(function, x):\n    ray.remote(function)\n    return function(x)",
-            "computed it itself",
-        ),
-        (
-            "forgets ray.get",
-            "def as_task(function, x):\n    return ray.remote(function).remote(x)",
-            "ray.get",
-        ),
-        (
-            "forgets .remote",
-            "def as_task(function, x):\n    return ray.get(ray.remote(function)(x))",
-            "cannot be called directly",
-        ),
-        (
-            "forgets return",
-            "def as_task(function, x):\n    ray.get(ray.remote(function).remote(x))",
-            "returned None",
-        ),
-        (
-            "decorates as_task itself",
-            "@ray.remote\ndef as_task(function, x):\n    return function(x)",
-            "Leave off the @ray.remote",
-        ),
-        (
-            "calls the function on the way",
-            "def as_task(function, x):\n    return ray.get(ray.remote(function(x)).remote())",
-            "not given a function",
-        ),
-        (
-            "gets a list",
-            "def as_task(function, x):\n    return ray.get([ray.remote(function).remote(x)])",
-            "a list with the result in it",
-        ),
-        (
-            "forgets x",
-            "def as_task(function, x):\n    return ray.get(ray.remote(function).remote(1000))",
-            "pass x on",
-        ),
-        (
-            "waits for ever",
-            "def as_task(function, x):\n    while True:\n        pass",
-            "still running after",
-        ),
-    ],
-    ("08_tune_mnist_sweep", "my_space"): [
+    "my_space": [
         (
             "ends not as logarithms",
             'def my_space():\n    return {"lr": hp.loguniform("lr", 0.0001, 1),\n'
@@ -126,7 +70,7 @@ WRONG = {
             "distributions, not values",
         ),
     ],
-    ("08_tune_mnist_sweep", "train_curve"): [
+    "train_curve": [
         (
             "returns the last score",
             "def train_curve(config):\n    for step in range(1, config['steps'] + 1):\n"
@@ -170,7 +114,7 @@ WRONG = {
             "received no result",
         ),
     ],
-    ("08_tune_mnist_sweep", "patient_scheduler"): [
+    "patient_scheduler": [
         (
             "all defaults",
             "def patient_scheduler():\n    return ASHAScheduler()",
@@ -198,7 +142,7 @@ WRONG = {
             "Return an ASHAScheduler",
         ),
     ],
-    ("08_tune_mnist_sweep", "pick_best"): [
+    "pick_best": [
         (
             "trusts the search",
             "def pick_best(trials, measure):\n    return max(trials, key=lambda trial: trial[1])",
@@ -263,3 +207,5 @@ WRONG = {
         ),
     ],
 }
+
+RIGHT = {}

@@ -1,0 +1,147 @@
+"""What Ray ran between two points, told by Ray itself (its state API)."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ray
+from ray.util.state import list_tasks
+
+REPORT_LIMIT_S = 30.0  # Ray's processes report once a second; a busy machine gets its time
+LOST_S = 3.0  # a worker that was killed within this time never told what it ran
+MOST_TASKS = 10_000  # the state API lists no more
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of a task or of an actor's method. Times are seconds since the observation began."""
+
+    name: str
+    worker: int  # process id; 0 where the process died before it could tell
+    start: float
+    end: float
+    state: str = "FINISHED"
+    submitted: float = 0.0
+    fetched: float = 0.0  # the arguments were there
+    computed: float = 0.0  # the function had returned; what follows is storing its value
+    id: str = ""  # hexadecimal; that of a ref is ref.task_id().hex()
+    parent: str = ""  # the id of the task that submitted it
+    actor: str = ""  # hexadecimal id, empty for a task
+    node: str = ""
+    attempt: int = 0  # 1 at the first retry
+    error: str = ""
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+
+@contextlib.contextmanager
+def tasks(*names: str) -> Iterator[list[Task]]:
+    """Collect what this driver runs inside the block, tasks started by tasks included.
+
+    Args:
+        names: keep only these functions (`sort`) and methods (`Sorter.sort`); all by default.
+
+    Yields:
+        A list that is filled when the block ends without an error, in order of start. Tasks that
+        have not ended by then are waited for: until each has ended and Ray has told its times,
+        about a second.
+
+    Raises:
+        TimeoutError: a task had not ended, or Ray had not told it, after `REPORT_LIMIT_S`.
+    """
+    began = time.time()
+    found: list[Task] = []
+    yield found
+    ran = _wait_until_told(began, names)
+    found += sorted((_task(row, began) for row in ran), key=lambda task: task.start)
+
+
+def overlap(tasks: list[Task]) -> float:
+    """The average number of tasks that ran at once, over the time in which any ran.
+
+    1 says that they ran one after another; with even work the number of cores is the most.
+    """
+    edges = sorted([(task.start, 1) for task in tasks] + [(task.end, -1) for task in tasks])
+    busy, running, before = 0.0, 0, 0.0
+    for moment, step in edges:
+        busy += (moment - before) * (running > 0)
+        running, before = running + step, moment
+    return sum(task.seconds for task in tasks) / busy if busy else 0.0
+
+
+@ray.remote(num_cpus=0)
+def _last():
+    """Submitted last: when Ray tells of it, it has told of all that was submitted before."""
+
+
+def _wait_until_told(began: float, names: tuple[str, ...]) -> list:
+    last = _last.remote()
+    ray.get(last)
+    mark = last.task_id().hex()
+    context = ray.get_runtime_context()
+    deadline = time.monotonic() + REPORT_LIMIT_S
+    while True:
+        rows = list_tasks(
+            address=context.gcs_address,
+            filters=[("job_id", "=", context.get_job_id())],
+            detail=True,
+            limit=MOST_TASKS,
+            raise_on_missing_output=False,
+        )
+        ours = [row for row in rows if (row.creation_time_ms or 0) >= began * 1000 - 1]
+        wanted = [row for row in ours if row.task_id != mark and (not names or row.name in names)]
+        if any(row.task_id == mark for row in ours) and all(map(_told, wanted)):
+            return wanted
+        if time.monotonic() > deadline:
+            late = sorted({row.name for row in wanted if not _told(row)}) or ["the last one"]
+            raise TimeoutError(
+                f"Ray has not told the end of {', '.join(late)} in {REPORT_LIMIT_S:.0f} s. Does "
+                "it still run? Wait for it inside the block, by ray.get."
+            )
+        time.sleep(0.1)
+
+
+def _told(row) -> bool:
+    """Whether a row is complete, or never will be: its caller tells the end, its worker the rest."""
+    if row.state != "FINISHED" or "task:execute" in _phases(row):
+        return row.state in ("FINISHED", "FAILED")
+    return time.time() - row.end_time_ms / 1000 > LOST_S
+
+
+def _phases(row) -> dict[str, dict]:
+    return {event["event_name"]: event for event in (row.profiling_data or {}).get("events", [])}
+
+
+def _task(row, began: float) -> Task:
+    def since(milliseconds: float) -> float:
+        return milliseconds / 1000 - began
+
+    states = {event["state"]: since(event["created_ms"]) for event in row.events or []}
+    submitted = since(row.creation_time_ms)
+    start = states.get("RUNNING", states.get("SUBMITTED_TO_WORKER", submitted))
+    end = max(start, states.get(row.state, start))
+    phases = _phases(row)
+    fetch, execute = phases.get("task:deserialize_arguments"), phases.get("task:execute")
+    if execute:
+        start = since((fetch or execute)["start_time"])
+        whole = phases.get(f"task::{row.name}") or phases.get("task:store_outputs") or execute
+        end = since(whole["end_time"])
+    return Task(
+        name=row.name,
+        worker=row.worker_pid or 0,
+        start=start,
+        end=end,
+        state=row.state,
+        submitted=submitted,
+        fetched=since(execute["start_time"]) if execute else start,
+        computed=since(execute["end_time"]) if execute else end,
+        id=row.task_id,
+        parent=row.parent_task_id or "",
+        actor=row.actor_id or "",
+        node=row.node_id or "",
+        attempt=row.attempt_number,
+        error=row.error_type or "",
+    )
