@@ -105,7 +105,7 @@ def _wait_until_told(began: float, names: tuple[str, ...]) -> list:
 
 
 def _told(row) -> bool:
-    """Whether a row is complete, or never will be: its caller tells the end, its worker the rest."""
+    """Whether a row is complete or never will be: its caller tells the end, its worker the rest."""
     if row.state != "FINISHED" or "task:execute" in _phases(row):
         return row.state in ("FINISHED", "FAILED")
     return time.time() - row.end_time_ms / 1000 > LOST_S

@@ -52,7 +52,18 @@ def test_right_wrong_and_untouched(ray):
         """Return twice x."""
         ...
 
+    class Stub:
+        def twice(self, x):
+            """Return twice x."""
+            ...
+
+    class Started(Stub):
+        def twice(self, x):
+            return x
+
     assert status(stub) == "not started"
+    assert status(Stub) == "not started"
+    assert status(Started) == "not yet"
     assert status(...) == "not started"
     assert status(lambda x: None) == "not started"
     assert status(lambda x: 5) == "not yet"
