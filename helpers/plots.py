@@ -150,6 +150,7 @@ def gantt(
     label: Callable[[Task], str] = lambda task: task.name,
     phases: bool = False,
     arrows: Iterable[tuple] = (),
+    legend: bool = True,
     axis: Axes | None = None,
 ) -> None:
     """Draw when each task ran: one bar a task, one colour a name, a cross where one failed.
@@ -162,6 +163,7 @@ def gantt(
         label: what to write into a task's bar, if it fits there.
         phases: paint fetching the arguments pale and storing the result dark.
         arrows: pairs of refs or task ids; from the end of the first task to the start of the other.
+        legend: tell the colours' names, where there are several.
         axis: where to draw; by default into a figure of its own, which is shown.
     """
     rows = list(dict.fromkeys(map(row, tasks)))
@@ -194,10 +196,59 @@ def gantt(
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.tick_params(axis="y", length=0)
     parts = [Patch(color=colour, label=name) for name, colour in colours.items()]
+    parts = parts if legend else []
     parts += [Patch(color=PALE, label="fetch"), Patch(color=GREY, label="store")] if phases else []
     if len(parts) > 1:
         where_to = {"loc": "outside lower center", "ncols": len(parts), "fontsize": 9}
         axis.figure.legend(handles=parts, frameon=False, **where_to)
+    if shown:
+        plt.show()
+
+
+def lives(tasks: Sequence[Task], title: str = "", axis: Axes | None = None) -> None:
+    """Draw a tree of actors and their lives: one row a member, one bar a life.
+
+    Args:
+        tasks: the calls that last as long as their actors live, from `observe.tasks`. All lives of
+            a member bear its name; who called it is its parent.
+        title: what the reader should see.
+        axis: where to draw; by default into a figure of its own, which is shown.
+    """
+    calls = {task.actor: task for task in tasks}
+
+    def path(task: Task) -> tuple[str, ...]:
+        caller = calls.get(task.parent[16:])  # the ids of actors' tasks end with the actor's id
+        return (*path(caller), task.name) if caller else (task.name,)
+
+    lived: dict[tuple[str, ...], list[Task]] = {}
+    for task in sorted(tasks, key=lambda task: task.submitted):
+        lived.setdefault(path(task), []).append(task)
+    rows: dict[tuple[str, ...], str] = {}
+
+    def place(parent: tuple[str, ...], indent: str) -> None:
+        children = [member for member in lived if member[:-1] == parent]
+        for child in children:
+            last = child == children[-1]
+            branch, below = ("└─ ", "   ") if last else ("├─ ", "│  ")
+            rows[child] = indent + branch + child[-1] if parent else child[-1]
+            place(child, indent + below if parent else "")
+
+    place((), "")
+    number = {task.id: i for lives in lived.values() for i, task in enumerate(lives, start=1)}
+    shown = axis is None
+    if axis is None:
+        axis = plt.figure(figsize=(7.5, 0.36 * len(rows) + 1.2)).subplots()
+    gantt(
+        [task for member in rows for task in lived[member]],
+        title,
+        row=lambda task: " " * list(rows).index(path(task)) + rows[path(task)],
+        label=lambda task: f"life {number[task.id]}",
+        legend=False,
+        axis=axis,
+    )
+    plt.setp(axis.get_yticklabels(), family="monospace", ha="left")
+    axis.set_yticks(range(len(rows)), rows.values())
+    axis.tick_params(axis="y", pad=7.5 * max(map(len, rows.values())))
     if shown:
         plt.show()
 

@@ -1,0 +1,564 @@
+"""Checks of lab 03."""
+
+import asyncio
+import inspect
+import os
+import signal
+import threading
+import time
+
+import ray
+
+from helpers import plots
+from helpers.check import NotYet, Passed, exercise, run
+from helpers.observe import Task, overlap
+
+START_S = 10.0  # for a process to start on a busy machine
+ANSWER_S = 5.0  # for a call that has nothing to wait for
+EARLY_S = 0.4  # an answer that waits for nothing comes within this time
+
+
+@exercise
+def tally(answer) -> Passed:
+    """`Tally` counts words: `add(word)`, `counts()`."""
+    if not isinstance(answer, type) and not hasattr(answer, "remote"):
+        raise NotYet(f"Tally should be a class; it is {type(answer).__name__}.")
+    alone, apart, together = run(_count, answer, limit=START_S)
+    for words, counts in alone:
+        if counts is None:
+            raise NotYet("counts() returned None. Does it end with a return?")
+        if not hasattr(counts, "items"):
+            raise NotYet(
+                f"counts() returned {type(counts).__name__}: {str(counts)[:60]}. It should be a "
+                "dict from each word to how often it was added."
+            )
+        wrong = dict(counts) != _counted(words)
+        if wrong and len(words) > 1 and sum(counts.values()) <= 1:
+            raise NotYet(
+                f"After {len(words)} calls of add, counts() is {counts}: only the last word is "
+                "left. Does something make the dict anew each time? Make it in __init__ only."
+            )
+        if wrong:
+            raise NotYet(
+                f"After adding {', '.join(words) or 'nothing'}, counts() is {dict(counts)}; it "
+                f"should be {_counted(words)}."
+            )
+    if apart:
+        raise NotYet(
+            f"A second tally, made after the first had counted, began with {apart}. Its counts "
+            "are kept on the class or in a global, which all tallies of a process share, and "
+            "which travel with the class into an actor. Keep them on self, in __init__."
+        )
+    sent, counts = together
+    picture = _bars(sent, counts)
+    if counts != sent:
+        raise NotYet(
+            f"Four tasks added {sum(sent.values())} words, and the actor counted "
+            f"{sum(counts.values())}. The picture says which.",
+            picture,
+        )
+    return Passed(f"four tasks added {sum(sent.values())} words, and none is missing.", picture)
+
+
+@exercise
+def report_all(answer) -> Passed:
+    """`report_all(function, items, tally)`: each task adds its own result to the tally."""
+    ran = run(_report, answer, limit=START_S)
+    items, here, cores = ran["items"], ran["here"], ran["cores"]
+    tasks = [Task(str(item), pid, start, end) for item, pid, start, end in ran["calls"]]
+    reports = ran["at_return"]
+    picture = None
+    if tasks:
+        figure, axis = plots.figure(6, 2)
+        began = min(task.start for task in tasks)
+        shown = [
+            Task("function", task.worker, task.start - began, task.end - began) for task in tasks
+        ]
+        plots.gantt(shown, "Where function(item) ran", axis=axis, label=lambda task: "")
+        picture = figure
+    if any(task.worker == here for task in tasks):
+        raise NotYet(
+            f"function(item) ran in process {here}, the one that runs report_all. It should run "
+            "in a task for each item: put it into a remote function and call that.",
+            picture,
+        )
+    if not ran["in_the_end"]:
+        raise NotYet(
+            "Nothing reached the actor behind the handle `tally`. Each task should call "
+            "tally.add.remote(...) on the very handle that report_all was given, not on an actor "
+            "of its own.",
+            picture,
+        )
+    if missing := len(items) - len(reports):
+        later = len(ran["in_the_end"]) - len(reports)
+        raise NotYet(
+            f"When report_all returned, {missing} of {len(items)} reports were missing; {later} of "
+            "them came later. Somebody has to wait for tally.add.remote(...), and report_all "
+            "for the tasks.",
+            picture,
+        )
+    words = [word for word, _ in reports]
+    if any(not isinstance(word, str) for word in words):
+        raise NotYet(
+            f"The tally was told {words[0]!r}. Report what function(item) returned, and nothing "
+            "else."
+        )
+    if len(words) > len(set(words)) or len(words) > len(items):
+        raise NotYet(f"{len(items)} items, and {len(words)} reports: some were reported twice.")
+    if set(words) != {_word(item) for item in items}:
+        raise NotYet(
+            f"The tally was told {words[0]!r}. Report the result, what function(item) returned, "
+            "not the item."
+        )
+    if any(here in path for _, path in reports):
+        raise NotYet(
+            f"The results came back to process {here}, which runs report_all, and went to the "
+            "tally from there. Each task should report its own: give it the handle.",
+            picture,
+        )
+    if cores > 1 and overlap(tasks) < 1.05:
+        raise NotYet(
+            f"The {len(tasks)} tasks ran one after another, on {cores} cores. Is there a ray.get "
+            "in the loop? Send them all, then wait.",
+            picture,
+        )
+    return Passed(
+        f"{len(words)} tasks, {len(words)} reports, {overlap(tasks):.1f} tasks at a time.", picture
+    )
+
+
+@exercise
+def spread(answer) -> Passed:
+    """`spread(actors, items)`: ordered results, an idle actor takes the next item."""
+    returned, few, none, calls = run(_spread, answer, limit=START_S)
+    items = list(range(SPREAD_ITEMS))
+    for result, wanted in ((returned, items), (few, [0]), (none, [])):
+        if result == "ref":
+            raise NotYet("You returned ObjectRefs. Trade them in: ray.get(...)")
+        if not isinstance(result, list):
+            raise NotYet(f"Return a list of results; you returned {result}.")
+        if sorted(map(str, result)) != sorted(str(item * 10) for item in wanted):
+            raise NotYet(
+                f"For {len(wanted)} items you returned {len(result)} results: {result}. It should "
+                "be what work(item) returned, once for each item."
+            )
+    began = min(start for _, _, start, _ in calls)
+    tasks = [Task(f"{name} actor", 0, start - began, end - began) for name, _, start, end in calls]
+    figure, axis = plots.figure(6, 2)
+    plots.gantt(
+        tasks, "Your items on the two actors", lambda task: task.name, lambda _: "", axis=axis
+    )
+    used = {name for name, *_ in calls}
+    if len(used) == 1:
+        raise NotYet(f"All {len(calls)} items went to the {used.pop()} actor of two.", figure)
+    behind = sum(name == "slow" for name, *_ in calls) - 1
+    first_slow = min((start, end) for name, _, start, end in calls if name == "slow")
+    meanwhile = [start for name, _, start, _ in calls if name == "quick" and start < first_slow[1]]
+    if behind and len(meanwhile) < 2:
+        raise NotYet(
+            f"While the slow actor held its first item, the quick one did {len(meanwhile)} and "
+            "then stood idle, with items left. Whoever waits for results in order (ray.get in the "
+            "loop, ActorPool.map) waits for the slow one. Wait for whichever call ends first.",
+            figure,
+        )
+    if behind:
+        raise NotYet(
+            f"{behind} more items were queued behind the slow actor's first, while the quick one "
+            "had nothing to do. Give an actor its next item only when it has finished the one "
+            "before: ray.wait tells which has.",
+            figure,
+        )
+    if returned != [item * 10 for item in items]:
+        raise NotYet(
+            f"The results are not in the order of the items: {returned}. They came in the order "
+            "in which they were ready. Remember which ref belongs to which item.",
+            figure,
+        )
+    return Passed(
+        f"the slow actor held up 1 item, the quick one did the other {len(items) - 1}.", figure
+    )
+
+
+@exercise
+def survivor(answer) -> Passed:
+    """`Survivor(storage)`: no acknowledged `add` is lost when its process is killed."""
+    if not isinstance(answer, type) and not hasattr(answer, "remote"):
+        raise NotYet(f"Survivor should be a class; it is {type(answer).__name__}.")
+    story = run(_survive, answer, limit=30.0)
+    figure, axis = plots.figure(6, 2)
+    _draw_totals(axis, story)
+    wanted = 0
+    for event in story:
+        if event[0] == "silent":
+            raise NotYet(f"add({event[1]}) had not returned after {ANSWER_S:g} s.", figure)
+        if event[0] == "broken":
+            _, when, error = event
+            if when == "first":
+                raise NotYet(
+                    f"The actor could not start: {error}. The first time the storage is empty, "
+                    "and load returns None.",
+                    figure,
+                )
+            raise NotYet(f"After the restart __init__ failed: {error}.", figure)
+        if event[0] == "early":
+            _, n, saves = event
+            why = (
+                "The save was under way and nobody waited for it: ray.get its ref before you "
+                "return."
+                if saves
+                else "Nothing was saved: the storage's save was not called by then."
+            )
+            raise NotYet(
+                f"add({n}) returned while the storage had not yet saved it. Killed at that moment, "
+                f"the actor loses what it has promised. {why}",
+                figure,
+            )
+        if event[0] == "add":
+            _, n, total, after_kill = event
+            before, wanted = wanted, wanted + n
+            if total is None:
+                raise NotYet(f"add({n}) returned None. Return the new total.", figure)
+            if total == wanted:
+                continue
+            if not after_kill:
+                raise NotYet(
+                    f"The total was {before}, and add({n}) returned {total}; it should be "
+                    f"{wanted}.",
+                    figure,
+                )
+            raise NotYet(_lost(story, before, n, total), figure)
+    return Passed(f"killed for real, and the total is {wanted}, as if nothing had been.", figure)
+
+
+def _count(answer):
+    """Use Tally as a plain class, then as an actor that four tasks add to."""
+    plain = _plain(answer)
+    alone = []
+    first, words = plain(), []
+    alone.append(([], _now(first.counts())))
+    for word in ("oak", "elm", "oak"):
+        _now(first.add(word))
+        words.append(word)
+        counts = _now(first.counts())
+        alone.append((list(words), dict(counts) if hasattr(counts, "items") else counts))
+    apart = _now(plain().counts())
+    if apart or any(counts != _counted(words) for words, counts in alone):
+        return alone, apart, ({}, {})
+    handle = _remote(answer).remote()
+    lots = [("oak", "elm", "ash", "oak"), ("elm", "fir", "oak", "elm")] * 2
+
+    @ray.remote
+    def add(words):
+        ray.get([handle.add.remote(word) for word in words])
+
+    ray.get([add.remote(words) for words in lots])
+    sent = _counted([word for words in lots for word in words])
+    return alone, apart, (sent, dict(ray.get(handle.counts.remote())))
+
+
+def _counted(words) -> dict[str, int]:
+    return {word: words.count(word) for word in words}
+
+
+def _now(value):
+    """The value of a method that may be `async def`."""
+    return asyncio.run(value) if inspect.iscoroutine(value) else value
+
+
+def _plain(answer) -> type:
+    """The class as it was before @ray.remote."""
+    return answer if isinstance(answer, type) else answer.__ray_metadata__.modified_class
+
+
+def _remote(answer):
+    return answer if hasattr(answer, "remote") else ray.remote(answer)
+
+
+def _bars(sent: dict, counts: dict):
+    figure, axis = plots.figure(6, 2)
+    words = sorted(sent.keys() | counts.keys())
+    axis.barh(words, [sent.get(word, 0) for word in words], 0.8, color=plots.PALE)
+    axis.barh(words, [counts.get(word, 0) for word in words], 0.4, color=plots.BLUE)
+    axis.set(xlabel="times", title="Added (grey) and counted (blue)")
+    return figure
+
+
+class _Word(str):
+    """A word that remembers which processes sent it on."""
+
+    path: tuple = ()
+
+    def __reduce__(self):
+        return _travelled, (str(self), (*self.path, os.getpid()))
+
+
+def _travelled(text, path):
+    word = _Word(text)
+    word.path = path
+    return word
+
+
+def _word(item: int) -> str:
+    return f"word {item}"
+
+
+class _Board:
+    """A tally that takes its time to count, and notes what is counted, by whom it was sent."""
+
+    def __init__(self):
+        self.reports, self.calls = [], []
+
+    def add(self, word):
+        time.sleep(0.05)
+        self.reports.append((word, getattr(word, "path", ())))
+
+    def counts(self):
+        return _counted([str(word) for word, _ in self.reports])
+
+    @ray.method(concurrency_group="check")
+    def note(self, call):
+        self.calls.append(call)
+
+    @ray.method(concurrency_group="check")
+    def read(self):
+        reports = [
+            (str(word) if isinstance(word, str) else repr(word), path)
+            for word, path in self.reports
+        ]
+        return reports, self.calls
+
+
+def _report(answer):
+    board = ray.remote(concurrency_groups={"check": 1})(_Board).remote()
+    ray.get(board.read.remote())
+    items = [3, 1, 4, 5, 9, 2]
+
+    def function(item):
+        start = time.time()
+        time.sleep(0.2)
+        ray.get(board.note.remote((item, os.getpid(), start, time.time())))
+        return _Word(_word(item))
+
+    cores = int(ray.cluster_resources().get("CPU", 1))
+    _warm(min(cores, 2))
+    answer(function, items, board)
+    reports, calls = ray.get(board.read.remote())
+    in_the_end = reports
+    deadline = time.monotonic() + 1
+    while len(in_the_end) < len(items) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        in_the_end, calls = ray.get(board.read.remote())
+    return {
+        "items": items,
+        "here": os.getpid(),
+        "cores": cores,
+        "calls": calls,
+        "at_return": reports,
+        "in_the_end": in_the_end,
+    }
+
+
+@ray.remote
+def _busy():
+    time.sleep(0.1)
+    return os.getpid()
+
+
+def _warm(processes: int):
+    """Have workers ready, so that tasks need not wait for the start of a process."""
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        if len(set(ray.get([_busy.remote() for _ in range(processes)]))) == processes:
+            return
+
+
+SPREAD_ITEMS = 7
+PATIENCE_S = 2.0  # how long the slow actor waits for the quick one to do all the rest
+
+
+class _Worker:
+    """The slow one holds its first item until it is released; the quick one counts."""
+
+    def __init__(self, name, slow=None):
+        self.name, self.slow, self.calls = name, slow, []
+        self.held = self.released = threading.Event()
+
+    def work(self, item):
+        start = time.time()
+        if self.name == "slow" and not self.calls:
+            self.released.wait(PATIENCE_S)
+        else:
+            time.sleep(0.03)
+        self.calls.append((self.name, item, start, time.time()))
+        if self.slow is not None and len(self.calls) == SPREAD_ITEMS - 1:
+            self.slow.release.remote()
+        return item * 10
+
+    @ray.method(concurrency_group="check")
+    def release(self):
+        self.released.set()
+
+    @ray.method(concurrency_group="check")
+    def read(self):
+        return self.calls
+
+
+def _spread(answer):
+    worker = ray.remote(concurrency_groups={"check": 1})(_Worker)
+    slow = worker.remote("slow")
+    actors = [worker.remote("quick", slow), slow]
+    ray.get([actor.read.remote() for actor in actors])
+    returned = answer(list(actors), list(range(SPREAD_ITEMS)))
+    calls = [call for actor in actors for call in ray.get(actor.read.remote())]
+    ray.get(slow.release.remote())
+    few, none = answer(list(actors), [0]), answer(list(actors), [])
+    return *map(_told, (returned, few, none)), sorted(calls, key=lambda call: call[2])
+
+
+def _told(returned):
+    """A list of results as it is, and of anything else a word."""
+    if isinstance(returned, ray.ObjectRef):
+        return "ref"
+    if not isinstance(returned, list | tuple):
+        return type(returned).__name__
+    return "ref" if any(isinstance(one, ray.ObjectRef) for one in returned) else list(returned)
+
+
+class _Storage:
+    """Keeps one state; `shut`, it takes a save and does not complete it until it is opened."""
+
+    def __init__(self):
+        self.state, self.saves, self.gate = None, 0, asyncio.Event()
+        self.gate.set()
+
+    async def save(self, state):
+        self.saves += 1
+        await self.gate.wait()
+        self.state = state
+
+    async def load(self):
+        return self.state
+
+    async def read(self):
+        return self.state, self.saves
+
+    async def shut(self):
+        self.gate.clear()
+
+    async def open(self):
+        self.gate.set()
+
+
+def _survive(answer):
+    """Add, add while the storage is held up, kill, add; tell what happened until it went wrong."""
+    storage = ray.remote(_Storage).remote()
+    actor = _remote(answer).options(max_restarts=2, max_task_retries=0).remote(storage)
+    story = []
+    if error := _start_error(actor):
+        return [("broken", "first", error)]
+    for n in (3, 4):
+        if not _add(actor, n, story):
+            return story
+    if not _add_slowly(actor, storage, 5, story):
+        return story
+    if error := _kill(actor):
+        return [*story, ("kill",), ("broken", "restart", error)]
+    story.append(("kill",))
+    state, _ = ray.get(storage.read.remote())
+    story.append(("saved", state if isinstance(state, int | float) else str(state)))
+    _add(actor, 2, story, after_kill=True)
+    return story
+
+
+def _start_error(actor) -> str:
+    """What __init__ raised, or nothing; waits until the actor is there, or there again."""
+    try:
+        ready = actor.__ray_call__.options(max_task_retries=-1).remote(lambda self: None)
+        ray.get(ready, timeout=START_S)
+    except ray.exceptions.ActorDiedError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return lines[-1]
+    except ray.exceptions.GetTimeoutError:
+        return f"it was not ready after {START_S:g} s"
+    return ""
+
+
+def _add(actor, n, story, after_kill=False) -> bool:
+    try:
+        total = ray.get(actor.add.remote(n), timeout=ANSWER_S)
+    except ray.exceptions.GetTimeoutError:
+        story.append(("silent", n))
+        return False
+    story.append(("add", n, total, after_kill))
+    return True
+
+
+def _add_slowly(actor, storage, n, story) -> bool:
+    """Hold the storage up, and see whether add answers before it is let go."""
+    ray.get(storage.shut.remote())
+    _, saves_before = ray.get(storage.read.remote())
+    ref = actor.add.remote(n)
+    deadline = time.monotonic() + ANSWER_S
+    saves = saves_before
+    while saves == saves_before and not ray.wait([ref], timeout=0.02)[0]:
+        _, saves = ray.get(storage.read.remote())
+        if time.monotonic() > deadline:
+            story.append(("silent", n))
+            return False
+    early, _ = ray.wait([ref], timeout=EARLY_S)
+    if early:
+        ray.get(ref)  # an exception is the learner's own
+        _, saves = ray.get(storage.read.remote())
+        story.append(("early", n, saves - saves_before))
+        return False
+    ray.get(storage.open.remote())
+    story.append(("add", n, ray.get(ref, timeout=ANSWER_S), False))
+    return True
+
+
+def _kill(actor) -> str:
+    """End the actor's process by a signal it cannot catch, and wait for the restart."""
+    dead = actor.__ray_call__.remote(lambda self: os.kill(os.getpid(), signal.SIGKILL))
+    ray.wait([dead], timeout=ANSWER_S)
+    return _start_error(actor)
+
+
+def _lost(story, before, n, total) -> str:
+    [saved] = [event[1] for event in story if event[0] == "saved"]
+    last = [event[1] for event in story if event[0] == "add"][-2]
+    begin = f"Before the kill the total was {before}; after the restart add({n}) returned {total}. "
+    if total == n and saved == before:
+        return (
+            begin + f"{before} was saved, and nobody loaded it: __init__ runs again, so load there."
+        )
+    if total == n:
+        return begin + "It began at 0 again. Save the total, and load it in __init__."
+    if total == last + n:
+        return begin + f"The storage held {saved}, the last n. Save the total."
+    if total == before - last + n:
+        return (
+            begin
+            + f"The storage held {saved}, the total without the last add. Add first, then save."
+        )
+    return begin + f"It should be {before + n}; the storage held {saved}."
+
+
+def _draw_totals(axis, story):
+    wanted, xs, lefts = 0, [], []
+    for event in story:
+        if event[0] == "add":
+            wanted += event[1]
+            xs.append(f"add({event[1]})")
+            lefts.append((wanted, event[2] if isinstance(event[2], int | float) else 0))
+        if event[0] == "early":
+            wanted += event[1]
+            xs.append(f"add({event[1]}),\nnot saved")
+            lefts.append((wanted, 0))
+        if event[0] == "kill":
+            axis.axvline(len(xs) - 0.5, color=plots.RED, linestyle=":")
+            axis.text(len(xs) - 0.48, 0, " killed", color=plots.RED, va="bottom", rotation=90)
+    places = range(len(xs))
+    axis.bar(places, [wanted for wanted, _ in lefts], 0.8, color=plots.PALE)
+    axis.bar(places, [total for _, total in lefts], 0.4, color=plots.BLUE)
+    axis.set(xticks=places, xticklabels=xs, ylabel="total")
+    axis.set_title("What add should return (grey) and returned (blue)")
