@@ -1,0 +1,396 @@
+"""Checks of lab 04."""
+
+import os
+import random
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ray
+from ray.util.state import list_actors
+
+from helpers import plots
+from helpers.check import NotYet, Passed, exercise, run
+from helpers.observe import Task
+
+# --- team ---
+
+
+@exercise
+def team(answer) -> Passed:
+    """`team(worker, count)`: as many actors of a class, declared with all cores, at once."""
+    count = 3
+    made, distinct, reserved = run(_team, answer, count, limit=20.0)
+    if isinstance(made, str):
+        raise NotYet(f"Return a list of {count} actor handles; you returned {made}.")
+    if made != count:
+        raise NotYet(f"The list should hold {count} actors; yours holds {made}.")
+    if distinct < count:
+        raise NotYet(f"The {count} places of the list hold {distinct} actor. Make one for each.")
+    if sum(reserved) > 1:
+        raise NotYet(
+            f"Your {count} actors ask for {sum(reserved):g} cores between them, so they do not fit "
+            "on every machine. Say for each one, when you make it, that it needs none."
+        )
+    return Passed(f"{count} actors answered, and together they reserve {sum(reserved):g} cores.")
+
+
+class Wanting:
+    def answer(self):
+        return "here"
+
+
+def _team(answer, count):
+    mark = f"Wanting{secrets.token_hex(4)}"
+    every = int(ray.cluster_resources()["CPU"])
+    actors = answer(ray.remote(num_cpus=every)(type(mark, (Wanting,), {})), count)
+    if not isinstance(actors, list | tuple):
+        return type(actors).__name__, 0, []
+    others = [type(one).__name__ for one in actors if not isinstance(one, ray.actor.ActorHandle)]
+    if others:
+        return f"a list with {others[0]} in it", 0, []
+    reserved = [row.required_resources.get("CPU", 0) for row in _actors(mark)]
+    if len(set(actors)) == count and sum(reserved) <= 1:
+        ray.get([actor.answer.remote() for actor in actors])
+    return len(actors), len(set(actors)), reserved
+
+
+def _actors(class_name: str) -> list:
+    """The state API's rows of the actors of a class, the dead ones included."""
+    address = ray.get_runtime_context().gcs_address
+    return list_actors(address=address, filters=[("class_name", "=", class_name)], detail=True)
+
+
+# --- fallen ---
+
+
+@exercise
+def fallen(answer) -> Passed:
+    """`fallen(links)`: the names whose run failed, without waiting for those that still run."""
+    names = random.sample(["ada", "bob", "cleo", "dan", "eve", "finn"], 5)
+    raised, died, running, *well = names
+    got = run(_fallen, answer, raised, died, running, well, limit=20.0)
+    if got == _WAITED:
+        raise NotYet(
+            f"Your function waited for {running}, which still runs. Ask only the links that are "
+            "ready; ray.wait with timeout=0 tells which."
+        )
+    if not isinstance(got, list | tuple | set) or not all(isinstance(one, str) for one in got):
+        raise NotYet(f"Return a list of names; you returned {type(got).__name__}: {got!r:.80}")
+    if len(set(got)) < len(got):
+        raise NotYet(f"A name is in your list twice: {', '.join(got)}.")
+    if running in got:
+        raise NotYet(f"{running} still runs, and you named it. Look at those links that are ready.")
+    for name in well:
+        if name in got:
+            raise NotYet(
+                f"{name} ended well, and you named it. A link that is ready need not have failed: "
+                "what does ray.get say?"
+            )
+    if raised in got and died not in got:
+        raise NotYet(
+            f"{died} lost its process, and you missed it. That is no RayTaskError; which exception "
+            "stands for all of Ray's errors?"
+        )
+    if died in got and raised not in got:
+        raise NotYet(
+            f"{raised} raised an exception of its own, and you missed it: you named {died} only, "
+            "whose process died. Which exception stands for both?"
+        )
+    if set(got) != {raised, died}:
+        missed = " and ".join({raised, died} - set(got))
+        raise NotYet(
+            f"You missed {missed}. Several links were ready at once: how many does ray.wait look "
+            "for, and do you ask each?"
+        )
+    return Passed(f"{raised} raised, {died} lost its process, and {running} still runs.")
+
+
+_WAITED = "waited"
+
+
+def _fallen(answer, raised, died, running, well):
+    links = {name: _ends.remote() for name in well}
+    links |= {raised: _raises.remote(), died: _dies.remote()}
+    ray.wait(list(links.values()), num_returns=len(links))
+    links[running] = _runs.remote()
+    shuffled = {name: links[name] for name in random.sample(list(links), len(links))}
+    call = Call(answer, shuffled)
+    if not call.ended.wait(4):
+        return _WAITED
+    if isinstance(call.error, Exception):
+        raise call.error
+    return call.value
+
+
+@ray.remote(num_cpus=0)
+def _ends():
+    return "well"
+
+
+@ray.remote(num_cpus=0)
+def _raises():
+    raise ValueError("this child raised")
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def _dies():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@ray.remote(num_cpus=0)
+def _runs():
+    threading.Event().wait()
+
+
+class Call:
+    """A call of the learner's function in a thread, so that it can be watched."""
+
+    def __init__(self, function: Callable, *args):
+        self.ended = threading.Event()
+        self.value, self.error = None, None
+
+        def call():
+            try:
+                self.value = function(*args)
+            except Exception as error:
+                self.error = error
+            self.ended.set()
+
+        threading.Thread(target=call, daemon=True).start()
+
+
+# --- restarted ---
+
+
+@exercise
+def restarted(answer) -> Passed:
+    """`restarted(strategy, children, name)`: who starts anew, for Erlang's three strategies."""
+    children = random.sample("pqrstuvw", 5)
+    cases = []
+    for at in (2, 0, 4):
+        cases.append(("one for one", children[at], [children[at]]))
+        cases.append(("one for all", children[at], children))
+        cases.append(("rest for one", children[at], children[at:]))
+    answers, refuses = run(_restarted, answer, children, cases)
+    for (strategy, failed, expected), got in zip(cases, answers, strict=True):
+        case = f"{strategy}: {', '.join(children)} were started, {failed} failed."
+        if not isinstance(got, list | tuple):
+            raise NotYet(f"{case} You returned {got!r:.60}; a list is asked for.")
+        got = list(got)
+        if got == expected:
+            continue
+        named = ", ".join(map(str, got)) or "nobody"
+        picture = _who(children, failed, got, f"{strategy}: green starts anew")
+        if sorted(map(str, got)) == sorted(expected):
+            raise NotYet(
+                f"{case} You named the right ones, but in the order {named}. They start in the "
+                "order of `children`.",
+                picture,
+            )
+        raise NotYet(
+            f"{case} Then {', '.join(expected)} should start anew, and you named {named}.", picture
+        )
+    if not refuses:
+        raise NotYet(
+            "No strategy is called 'all for none', and your function took it all the same. Raise "
+            "a ValueError, so that a misspelled name is noticed at once."
+        )
+    picture = _who(children, children[2], children[2:], "rest for one: green starts anew")
+    return Passed("all three strategies, for the first, a middle and the last child.", picture)
+
+
+def _restarted(answer, children, cases) -> tuple[list, bool]:
+    """What the learner's function returned in each case, and whether it refuses a wrong name."""
+    answers = [answer(strategy, list(children), failed) for strategy, failed, _ in cases]
+    try:
+        answer("all for none", list(children), children[0])
+    except ValueError:
+        return answers, True
+    return answers, False
+
+
+def _who(children: list[str], failed: str, anew: list, title: str):
+    """A drawing of the children: who failed, who starts anew, who stays."""
+    figure, axis = plots.figure(6, 1.7)
+    text = {one: f"{one} failed" if one == failed else one for one in children}
+    parents = {"supervisor": None} | {text[one]: "supervisor" for one in children}
+    colours = {text[one]: plots.GREEN if one in anew else plots.GREY for one in children}
+    plots.tree(parents, title, colours, axis)
+    return figure
+
+
+# --- supervise ---
+
+
+@exercise
+def supervise(answer) -> Passed:
+    """`supervise(names, start, most, within)`, attacked by killing its children's processes."""
+    # The third failure is one too many, whatever the machine's speed.
+    wrong, lives = run(_attack, answer, ["a", "b"], 2, 600.0, ["b", "a", "a"], limit=90.0)
+    if wrong:
+        raise NotYet(wrong, _drawn(lives))
+    # To start a process takes longer than this period, so that no failure is one too many.
+    wrong, calm = run(_attack, answer, ["c"], 1, 0.01, ["c", "c"], limit=90.0)
+    if wrong:
+        raise NotYet(wrong, _drawn(calm))
+    return Passed(
+        "b and then a were restarted and nobody else, and the third failure was one too many. "
+        "With a short period it went on, and returned what each run returned.",
+        _drawn(lives),
+    )
+
+
+class Child:
+    """What the attacked supervisor starts: it runs until it is told to end."""
+
+    def __init__(self):
+        self.told = threading.Event()
+
+    def run(self):
+        self.told.wait()
+        return "ended well"
+
+    def end(self):
+        self.told.set()
+
+
+@dataclass
+class Life:
+    """What was seen of one actor; times are seconds since the attack began."""
+
+    child: str
+    handle: str  # the actor's name in Ray
+    start: float
+    end: float
+    pid: int = 0
+    state: str = ""
+    killed: bool = False
+
+
+class Attack(Call):
+    """A running call of a learner's `supervise`, and what became of the actors it started."""
+
+    def __init__(self, answer: Callable, names: list[str], most: int, within: float):
+        self.mark = mark = f"Child{secrets.token_hex(4)}"
+        self.began = time.monotonic()
+        self.lives: dict[str, Life] = {}
+
+        def start(name):
+            child = ray.remote(num_cpus=0, max_concurrency=2)(type(mark, (Child,), {}))
+            return child.options(name=f"{name} {secrets.token_hex(8)}").remote()
+
+        super().__init__(answer, names, start, most, within)
+
+    def look(self) -> list[Life]:
+        """The lives that have not ended."""
+        now = time.monotonic() - self.began
+        for row in _actors(self.mark):
+            child = row.name.partition(" ")[0]
+            life = self.lives.setdefault(row.actor_id, Life(child, row.name, now, now))
+            if life.state != "DEAD":
+                life.end = now
+                life.start = life.start if life.state == "ALIVE" else now
+            life.pid, life.state = row.pid or life.pid, row.state
+        return [life for life in self.lives.values() if life.state != "DEAD"]
+
+    def alive(self, child: str) -> Life | None:
+        """The life of a child whose process is there."""
+        return next(
+            (one for one in self.look() if (one.child, one.state) == (child, "ALIVE")), None
+        )
+
+    def wait(self, condition: Callable[[], object], limit: float) -> bool:
+        """Whether the condition held within `limit` seconds."""
+        deadline = time.monotonic() + limit
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def kill(self, life: Life) -> None:
+        life.killed = True
+        os.kill(life.pid, signal.SIGKILL)
+        self.wait(lambda: life not in self.look(), 30)
+
+
+def _attack(answer, names, most, within, victims) -> tuple[str, list[Life]]:
+    """Kill the processes of `victims` in turn; what went wrong, if anything, and all lives."""
+    attack = Attack(answer, names, most, within)
+    wrong = _outcome(attack, names, most, within, victims)
+    attack.look()
+    return wrong, list(attack.lives.values())
+
+
+def _outcome(attack: Attack, names, most, within, victims) -> str:
+    attack.wait(lambda: any(map(attack.alive, names)) or attack.ended.is_set(), 30)
+    missing = [name for name in names if not _of(attack, name)]
+    if missing and not attack.ended.is_set():
+        return f"{' and '.join(missing)} did not start. Start all names before you wait for any."
+    attack.wait(lambda: all(map(attack.alive, names)) or attack.ended.is_set(), 30)
+    for failures, victim in enumerate(victims, start=1):
+        if attack.ended.is_set():
+            return f"Your function {_did(attack)} while its children were well. It should watch."
+        others = {name: attack.alive(name) for name in names if name != victim}
+        attack.kill(attack.alive(victim))
+        what = f"The process of {victim} was killed: failure {failures} with most = {most}"
+        if failures > most and within > 1:
+            return _wrong_end(attack, what)
+        attack.wait(lambda child=victim: _of(attack, child) or attack.ended.is_set(), 5)
+        if attack.ended.is_set():
+            return f"{what} in {within:g} s. Your function {_did(attack)}; it should have gone on."
+        if not _of(attack, victim):
+            return f"{what}. 5 s later {victim} was not started again. Do you watch every link?"
+        attack.wait(lambda child=victim: attack.alive(child), 30)
+        if any(attack.alive(name) is not life for name, life in others.items()):
+            return f"{what}. Its sibling was well, and you replaced it. Leave the others alone."
+        if len(_of(attack, victim)) > 1:
+            return f"{what}. You started {victim} more than once."
+    for life in attack.look():
+        ray.get_actor(life.handle).end.remote()
+    if not attack.ended.wait(5):
+        return "Every run had ended well, and 5 s later your function had not returned."
+    if attack.value != {name: "ended well" for name in names}:
+        return (
+            f"Every run had ended well, and your function {_did(attack)}. It should return a dict "
+            "of each name and what its run returned."
+        )
+    return ""
+
+
+def _of(attack: Attack, child: str) -> list[Life]:
+    return [life for life in attack.look() if life.child == child]
+
+
+def _wrong_end(attack: Attack, what: str) -> str:
+    """What is wrong after one failure too many: supervise must raise and leave nobody alive."""
+    if not attack.ended.wait(5):
+        return f"{what}. Your function went on. Count the failures of all children together."
+    if not isinstance(attack.error, RuntimeError):
+        return f"{what}. Your function {_did(attack)}; it should raise a RuntimeError."
+    if not attack.wait(lambda: not attack.look(), 5):
+        left = " and ".join(life.child for life in attack.look())
+        return f"{what}. You raised, and {left} lived on. End every child first, with ray.kill."
+    return ""
+
+
+def _did(attack: Attack) -> str:
+    if attack.error is None:
+        return f"returned {attack.value!r:.60}"
+    text = [*str(attack.error).strip().splitlines(), ""]
+    return f"raised {type(attack.error).__name__}: {text[0]:.100}"
+
+
+def _drawn(lives: list[Life]):
+    tasks = [
+        Task(one.child, one.pid, one.start, one.end, "FAILED" if one.killed else "FINISHED")
+        for one in sorted(lives, key=lambda one: one.child)
+    ]
+    figure, axis = plots.figure(6, 0.9 + 0.4 * len({one.child for one in lives}))
+    title = "Your children; a cross is a kill"
+    plots.gantt(tasks, title, lambda one: one.name, lambda one: "", legend=False, axis=axis)
+    return figure
