@@ -14,7 +14,7 @@ RUN := $(VENV)/bin/python
 help:
 	@echo "make lab       install what is missing, start Ray, open the labs in JupyterLab"
 	@echo "make test      run what CI runs: style, helpers, every notebook"
-	@echo "make bench     measure the labs' sweep against other ways to run it"
+	@echo "make bench     measure Ray's tasks and the labs' sweep against other ways"
 	@echo "make install   only install, into .venv"
 	@echo "make clean     remove .venv and caches; your progress and MNIST stay"
 
@@ -27,6 +27,7 @@ test: install
 	$(RUN) -m pytest
 
 bench: install
+	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.sweep
 
 install: $(INSTALLED)

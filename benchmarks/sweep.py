@@ -35,6 +35,7 @@ from unittest import mock
 
 import psutil
 
+from benchmarks.cells import execute
 from helpers import paths, session
 
 NOTEBOOK = paths.NOTEBOOKS / "08_tune_mnist_sweep.ipynb"
@@ -74,11 +75,8 @@ Sweep = list[Trial]
 
 
 def cells(*ids: str) -> None:
-    """Execute cells of the notebook, in the order given, in the namespace `lab`."""
-    sources = {cell["id"]: cell["source"] for cell in json.loads(NOTEBOOK.read_text())["cells"]}
-    with contextlib.redirect_stdout(io.StringIO()):
-        for name in ids:
-            exec(compile("".join(sources[name]), f"<cell {name}>", "exec"), lab)
+    """Execute cells of the notebook in the namespace `lab`."""
+    execute(NOTEBOOK, ids, lab)
 
 
 def iterations_of(sweep: Sweep, config: dict) -> int:

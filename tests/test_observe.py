@@ -1,0 +1,156 @@
+"""The observer tells what Ray ran, and the pictures of it show what they say."""
+
+import os
+import sys
+import threading
+
+import pytest
+from ray import cloudpickle
+
+from helpers import observe, plots
+from helpers.observe import Task
+
+# As if the functions below stood in a notebook: workers get them by value.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A driver on the test run's Ray."""
+    from conftest import course_ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in course_ray().items():
+            patch.setenv(name, value)
+        import ray
+
+        ray.init(logging_level="error", log_to_driver=False)
+        yield ray
+        ray.shutdown()
+
+
+def leaf(x):
+    return x
+
+
+def test_tells_every_task_with_its_phases_and_its_parent(ray):
+    inner = ray.remote(leaf)
+
+    @ray.remote
+    def outer():
+        return ray.get([inner.remote(x) for x in range(2)])
+
+    ray.get(inner.remote(0))  # before the block, so not part of it
+    with observe.tasks() as ran:
+        ref = outer.remote()
+        ray.get(ref)
+    by_name = {name: [task for task in ran if task.name == name] for name in ("outer", "leaf")}
+    assert len(ran) == 3
+    [parent] = by_name["outer"]
+    assert parent.id == ref.task_id().hex()
+    assert [task.parent for task in by_name["leaf"]] == [parent.id] * 2
+    for task in ran:
+        assert 0 <= task.submitted <= task.start <= task.fetched <= task.computed <= task.end
+        assert task.state == "FINISHED" and task.worker and not task.error
+
+
+def test_keeps_the_names_that_are_asked_for(ray):
+    @ray.remote
+    class Box:
+        def open(self):
+            return "empty"
+
+    with observe.tasks("Box.open", "lid") as ran:
+        box = Box.remote()
+        ray.get([box.open.remote(), box.open.options(name="lid").remote()])
+    assert [task.name for task in ran] == ["Box.open", "lid"]
+    assert len({task.actor for task in ran}) == 1
+
+
+def test_tells_failures_and_attempts(ray):
+    @ray.remote
+    def raises():
+        raise ValueError("wrong")
+
+    @ray.remote(max_retries=1)
+    def dies():
+        os._exit(1)
+
+    with observe.tasks() as ran:
+        for function in (raises, dies):
+            with pytest.raises(ray.exceptions.RayError):
+                ray.get(function.remote())
+    told = [(task.name, task.attempt, task.state) for task in ran]
+    assert told == [("raises", 0, "FAILED"), ("dies", 0, "FAILED"), ("dies", 1, "FAILED")]
+    assert {task.error for task in ran} == {"TASK_EXECUTION_EXCEPTION", "WORKER_DIED"}
+
+
+def test_says_who_has_not_ended(ray, monkeypatch):
+    monkeypatch.setattr(observe, "REPORT_LIMIT_S", 2)
+
+    @ray.remote(num_cpus=0)
+    def never():
+        threading.Event().wait()
+
+    with pytest.raises(TimeoutError, match="the end of never"), observe.tasks():
+        ref = never.remote()
+    ray.cancel(ref, force=True)
+
+
+def test_an_error_in_the_block_is_passed_on_at_once(ray):
+    with pytest.raises(KeyError), observe.tasks() as ran:
+        raise KeyError
+    assert ran == []
+
+
+def test_overlap_is_the_average_number_at_once():
+    one, two = Task("f", 1, 0, 2), Task("f", 2, 0, 2)
+    after = Task("f", 1, 5, 7)
+    assert observe.overlap([one, after]) == 1
+    assert observe.overlap([one, two]) == 2
+    assert observe.overlap([one, two, after]) == 1.5
+    assert observe.overlap([]) == 0
+
+
+def test_gantt_has_a_row_a_process_and_a_cross_a_failure():
+    tasks = [
+        Task("load", 7, 0.0, 1.0, fetched=0.2, computed=0.9, id="a"),
+        Task("sort", 8, 1.0, 2.0, "FAILED", id="b"),
+    ]
+    _, axis = plots.figure()
+    plots.gantt(tasks, "A title", arrows=[("a", "b")], axis=axis)
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["process 7", "process 8"]
+    assert [text.get_text() for text in axis.texts if text.get_text()] == ["load", "sort"]
+    assert len(axis.lines) == 1 and tuple(axis.lines[0].get_xydata()[0]) == (2.0, 1.0)
+    [arrow] = [text for text in axis.texts if not text.get_text()]
+    assert arrow.xyann == (1.0, 0) and arrow.xy == (1.0, 1)
+    names = [text.get_text() for text in axis.figure.legends[0].get_texts()]
+    assert names == ["load", "sort"]
+
+
+def test_lives_draws_the_tree_that_was_seen():
+    top, left, right = "t" * 32, "l" * 32, "r" * 32
+    again = "q" * 32
+    tasks = [
+        Task("top", 1, 0, 9, actor=top, id="0" * 16 + top),
+        Task("left", 2, 1, 9, actor=left, id="1" * 16 + left, parent="9" * 16 + top),
+        Task("a", 3, 2, 4, "FAILED", 1, actor="a" * 32, id="2", parent="9" * 16 + left),
+        Task("right", 4, 1, 3, "FAILED", 2, actor=right, id="3", parent="9" * 16 + top),
+        Task("a", 5, 5, 9, "FINISHED", 4, actor="b" * 32, id="4", parent="9" * 16 + left),
+        Task("right", 6, 5, 9, "FINISHED", 5, actor=again, id="5", parent="9" * 16 + top),
+    ]
+    _, axis = plots.figure()
+    plots.lives(tasks, "A title", axis=axis)
+    rows = [label.get_text() for label in axis.get_yticklabels()]
+    assert rows == ["top", "├─ left", "│  └─ a", "└─ right"]
+    lives = [text.get_text() for text in axis.texts]
+    assert lives == ["life 1", "life 1", "life 1", "life 2", "life 1", "life 2"]
+
+
+def test_tree_places_children_under_their_parent():
+    _, axis = plots.figure()
+    plots.tree({"root": None, "a": "root", "b": "root"}, "A title", {"b": plots.RED}, axis)
+    places = {text.get_text(): text.get_position() for text in axis.texts}
+    assert places == {"root": (0.5, 0), "a": (0.0, 1), "b": (1.0, 1)}
+    colours = {text.get_text(): text.get_bbox_patch().get_edgecolor() for text in axis.texts}
+    assert colours["b"] != colours["a"] == colours["root"]
