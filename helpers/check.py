@@ -104,7 +104,9 @@ def exercise(check: Callable[[Any], Passed]) -> Callable[[Any], Verdict]:
     return judge
 
 
-def run(function: Callable, *args: Any, limit: float = RUN_LIMIT_S) -> Any:
+def run(
+    function: Callable, *args: Any, limit: float = RUN_LIMIT_S, setup: Callable | None = None
+) -> Any:
     """Call the learner's function in a worker process of its own, and clean up after it.
 
     The process is ended with the call, and with it every actor and task that the call started.
@@ -113,6 +115,8 @@ def run(function: Callable, *args: Any, limit: float = RUN_LIMIT_S) -> Any:
         function: the learner's function; it travels by value, with what it refers to.
         args: what to call it with.
         limit: seconds it may run, counted from when its process is ready.
+        setup: called with `args` in that process before the clock starts, to start the actors and
+            workers that `function` needs; what it returns is one more argument of `function`.
 
     Returns:
         What the function returned.
@@ -127,7 +131,7 @@ def run(function: Callable, *args: Any, limit: float = RUN_LIMIT_S) -> Any:
             "Your code refers to something that cannot be sent to a worker process: "
             f"{_first_line(error)}. Make it inside the function instead."
         ) from None
-    outcomes = _attempt.remote(function, args)
+    outcomes = _attempt.remote(function, args, setup)
     try:
         if ray.get(_next(outcomes, START_LIMIT_S, "no worker process was free")) != "started":
             raise RuntimeError("the worker did not say that it started")
@@ -178,7 +182,9 @@ def _is_stub(answer: Any) -> bool:
 
 
 @ray.remote(num_cpus=0, max_retries=0, num_returns="streaming")
-def _attempt(function, args):
+def _attempt(function, args, setup):
+    if setup:
+        args = (*args, setup(*args))
     yield "started"
     yield _outcome(function, args)
     # Wait for the driver to end this process by force: Ray then ends at once what it started.

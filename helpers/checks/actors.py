@@ -1,8 +1,10 @@
 """Checks of lab 03."""
 
 import asyncio
+import copy
 import inspect
 import os
+import re
 import signal
 import threading
 import time
@@ -13,7 +15,8 @@ from helpers import plots
 from helpers.check import NotYet, Passed, exercise, run
 from helpers.observe import Task, overlap
 
-START_S = 10.0  # for a process to start on a busy machine
+START_S = 30.0  # for a process to start on a busy machine
+LIMIT_S = 10.0  # for an answer, once the processes that it needs have started
 ANSWER_S = 5.0  # for a call that has nothing to wait for
 EARLY_S = 0.4  # an answer that waits for nothing comes within this time
 
@@ -23,7 +26,7 @@ def tally(answer) -> Passed:
     """`Tally` counts words: `add(word)`, `counts()`."""
     if not isinstance(answer, type) and not hasattr(answer, "remote"):
         raise NotYet(f"Tally should be a class; it is {type(answer).__name__}.")
-    alone, apart, together = run(_count, answer, limit=START_S)
+    alone, apart, together = run(_count, answer, setup=_start_tally)
     for words, counts in alone:
         if counts is None:
             raise NotYet("counts() returned None. Does it end with a return?")
@@ -40,7 +43,7 @@ def tally(answer) -> Passed:
             )
         if wrong:
             raise NotYet(
-                f"After adding {', '.join(words) or 'nothing'}, counts() is {dict(counts)}; it "
+                f"After adding {', '.join(words)}, counts() is {dict(counts)}; it "
                 f"should be {_counted(words)}."
             )
     if apart:
@@ -63,7 +66,7 @@ def tally(answer) -> Passed:
 @exercise
 def report_all(answer) -> Passed:
     """`report_all(function, items, tally)`: each task adds its own result to the tally."""
-    ran = run(_report, answer, limit=START_S)
+    ran = run(_report, answer, limit=LIMIT_S, setup=_start_board)
     items, here, cores = ran["items"], ran["here"], ran["cores"]
     tasks = [Task(str(item), pid, start, end) for item, pid, start, end in ran["calls"]]
     reports = ran["at_return"]
@@ -89,6 +92,11 @@ def report_all(answer) -> Passed:
             "of its own.",
             picture,
         )
+    words = [word for word, _ in reports]
+    if len(words) > len(set(words)):
+        raise NotYet(
+            f"{len(items)} items, and {len(words)} reports: some were reported twice.", picture
+        )
     if missing := len(items) - len(reports):
         later = len(ran["in_the_end"]) - len(reports)
         raise NotYet(
@@ -97,18 +105,10 @@ def report_all(answer) -> Passed:
             "for the tasks.",
             picture,
         )
-    words = [word for word, _ in reports]
-    if any(not isinstance(word, str) for word in words):
-        raise NotYet(
-            f"The tally was told {words[0]!r}. Report what function(item) returned, and nothing "
-            "else."
-        )
-    if len(words) > len(set(words)) or len(words) > len(items):
-        raise NotYet(f"{len(items)} items, and {len(words)} reports: some were reported twice.")
     if set(words) != {_word(item) for item in items}:
         raise NotYet(
-            f"The tally was told {words[0]!r}. Report the result, what function(item) returned, "
-            "not the item."
+            f"The tally was told {words[0]!r}, where {_word(items[0])!r} or the like was to come. "
+            "Report what function(item) returned, not the item."
         )
     if any(here in path for _, path in reports):
         raise NotYet(
@@ -130,7 +130,7 @@ def report_all(answer) -> Passed:
 @exercise
 def spread(answer) -> Passed:
     """`spread(actors, items)`: ordered results, an idle actor takes the next item."""
-    returned, few, none, calls = run(_spread, answer, limit=START_S)
+    returned, few, none, calls = run(_spread, answer, limit=LIMIT_S, setup=_start_workers)
     items = list(range(SPREAD_ITEMS))
     for result, wanted in ((returned, items), (few, [0]), (none, [])):
         if result == "ref":
@@ -142,12 +142,15 @@ def spread(answer) -> Passed:
                 f"For {len(wanted)} items you returned {len(result)} results: {result}. It should "
                 "be what work(item) returned, once for each item."
             )
+    if not calls:
+        raise NotYet("No actor was given any work. Call actor.work.remote(item).")
     began = min(start for _, _, start, _ in calls)
-    tasks = [Task(f"{name} actor", 0, start - began, end - began) for name, _, start, end in calls]
+    tasks = [
+        Task("work", 0, start - began, end - began, actor=name) for name, _, start, end in calls
+    ]
     figure, axis = plots.figure(6, 2)
-    plots.gantt(
-        tasks, "Your items on the two actors", lambda task: task.name, lambda _: "", axis=axis
-    )
+    title = "Your items on the two actors"
+    plots.gantt(tasks, title, lambda task: f"{task.actor} actor", lambda task: "", axis=axis)
     used = {name for name, *_ in calls}
     if len(used) == 1:
         raise NotYet(f"All {len(calls)} items went to the {used.pop()} actor of two.", figure)
@@ -184,7 +187,7 @@ def survivor(answer) -> Passed:
     """`Survivor(storage)`: no acknowledged `add` is lost when its process is killed."""
     if not isinstance(answer, type) and not hasattr(answer, "remote"):
         raise NotYet(f"Survivor should be a class; it is {type(answer).__name__}.")
-    story = run(_survive, answer, limit=30.0)
+    story = run(_survive, answer, limit=3 * START_S)
     figure, axis = plots.figure(6, 2)
     _draw_totals(axis, story)
     wanted = 0
@@ -193,6 +196,8 @@ def survivor(answer) -> Passed:
             raise NotYet(f"add({event[1]}) had not returned after {ANSWER_S:g} s.", figure)
         if event[0] == "broken":
             _, when, error = event
+            if not error.strip("."):
+                raise NotYet(f"Your __init__ had not returned after {START_S:g} s.", figure)
             if when == "first":
                 raise NotYet(
                     f"The actor could not start: {error}. The first time the storage is empty, "
@@ -200,6 +205,12 @@ def survivor(answer) -> Passed:
                     figure,
                 )
             raise NotYet(f"After the restart __init__ failed: {error}.", figure)
+        if event[0] == "ref":
+            raise NotYet(
+                "You saved an ObjectRef. What the actor puts into the object store belongs to its "
+                "process, and is lost with it. Save the value itself.",
+                figure,
+            )
         if event[0] == "early":
             _, n, saves = event
             why = (
@@ -230,21 +241,25 @@ def survivor(answer) -> Passed:
     return Passed(f"killed for real, and the total is {wanted}, as if nothing had been.", figure)
 
 
-def _count(answer):
+def _start_tally(answer):
+    handle = _remote(answer).remote()
+    _start_error(handle)
+    _warm(1)
+    return handle
+
+
+def _count(answer, handle):
     """Use Tally as a plain class, then as an actor that four tasks add to."""
     plain = _plain(answer)
     alone = []
     first, words = plain(), []
-    alone.append(([], _now(first.counts())))
     for word in ("oak", "elm", "oak"):
         _now(first.add(word))
         words.append(word)
-        counts = _now(first.counts())
-        alone.append((list(words), dict(counts) if hasattr(counts, "items") else counts))
+        alone.append((list(words), copy.copy(_now(first.counts()))))
     apart = _now(plain().counts())
     if apart or any(counts != _counted(words) for words, counts in alone):
         return alone, apart, ({}, {})
-    handle = _remote(answer).remote()
     lots = [("oak", "elm", "ash", "oak"), ("elm", "fir", "oak", "elm")] * 2
 
     @ray.remote
@@ -328,9 +343,18 @@ class _Board:
         return reports, self.calls
 
 
-def _report(answer):
+def _start_board(answer):
     board = ray.remote(concurrency_groups={"check": 1})(_Board).remote()
     ray.get(board.read.remote())
+    _warm(min(_cores(), 2))
+    return board
+
+
+def _cores() -> int:
+    return int(ray.cluster_resources().get("CPU", 1))
+
+
+def _report(answer, board):
     items = [3, 1, 4, 5, 9, 2]
 
     def function(item):
@@ -339,8 +363,6 @@ def _report(answer):
         ray.get(board.note.remote((item, os.getpid(), start, time.time())))
         return _Word(_word(item))
 
-    cores = int(ray.cluster_resources().get("CPU", 1))
-    _warm(min(cores, 2))
     answer(function, items, board)
     reports, calls = ray.get(board.read.remote())
     in_the_end = reports
@@ -351,7 +373,7 @@ def _report(answer):
     return {
         "items": items,
         "here": os.getpid(),
-        "cores": cores,
+        "cores": _cores(),
         "calls": calls,
         "at_return": reports,
         "in_the_end": in_the_end,
@@ -366,14 +388,14 @@ def _busy():
 
 def _warm(processes: int):
     """Have workers ready, so that tasks need not wait for the start of a process."""
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if len(set(ray.get([_busy.remote() for _ in range(processes)]))) == processes:
             return
 
 
 SPREAD_ITEMS = 7
-PATIENCE_S = 2.0  # how long the slow actor waits for the quick one to do all the rest
+PATIENCE_S = 3.0  # how long the slow actor waits for the quick one to do all the rest
 
 
 class _Worker:
@@ -403,14 +425,17 @@ class _Worker:
         return self.calls
 
 
-def _spread(answer):
+def _start_workers(answer):
     worker = ray.remote(concurrency_groups={"check": 1})(_Worker)
     slow = worker.remote("slow")
     actors = [worker.remote("quick", slow), slow]
-    ray.get([actor.read.remote() for actor in actors])
+    ray.get([_busy.options(num_cpus=0).remote(), *(actor.read.remote() for actor in actors)])
+    return actors
+
+
+def _spread(answer, actors):
     returned = answer(list(actors), list(range(SPREAD_ITEMS)))
     calls = [call for actor in actors for call in ray.get(actor.read.remote())]
-    ray.get(slow.release.remote())
     few, none = answer(list(actors), [0]), answer(list(actors), [])
     return *map(_told, (returned, few, none)), sorted(calls, key=lambda call: call[2])
 
@@ -461,25 +486,30 @@ def _survive(answer):
             return story
     if not _add_slowly(actor, storage, 5, story):
         return story
+    state, _ = ray.get(storage.read.remote())
+    if "ObjectRef(" in str(state):
+        return [*story, ("ref",)]
     if error := _kill(actor):
         return [*story, ("kill",), ("broken", "restart", error)]
     story.append(("kill",))
-    state, _ = ray.get(storage.read.remote())
     story.append(("saved", state if isinstance(state, int | float) else str(state)))
     _add(actor, 2, story, after_kill=True)
     return story
 
 
 def _start_error(actor) -> str:
-    """What __init__ raised, or nothing; waits until the actor is there, or there again."""
+    """What __init__ raised, or nothing; waits until the actor is there, or there again.
+
+    It is "..." where __init__ was still running after START_S.
+    """
     try:
         ready = actor.__ray_call__.options(max_task_retries=-1).remote(lambda self: None)
         ray.get(ready, timeout=START_S)
     except ray.exceptions.ActorDiedError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return lines[-1]
+        raised = re.findall(r"^(?:\w+\.)*(\w+(?:Error|Exception)\b.*)", str(error), re.M)
+        return raised[-1][:100] if raised else "it could not be made"
     except ray.exceptions.GetTimeoutError:
-        return f"it was not ready after {START_S:g} s"
+        return "..."
     return ""
 
 
@@ -548,7 +578,7 @@ def _draw_totals(axis, story):
     for event in story:
         if event[0] == "add":
             wanted += event[1]
-            xs.append(f"add({event[1]})")
+            xs.append(f"add({event[1]})" + ",\nafter the kill" * event[3])
             lefts.append((wanted, event[2] if isinstance(event[2], int | float) else 0))
         if event[0] == "early":
             wanted += event[1]
@@ -556,7 +586,6 @@ def _draw_totals(axis, story):
             lefts.append((wanted, 0))
         if event[0] == "kill":
             axis.axvline(len(xs) - 0.5, color=plots.RED, linestyle=":")
-            axis.text(len(xs) - 0.48, 0, " killed", color=plots.RED, va="bottom", rotation=90)
     places = range(len(xs))
     axis.bar(places, [wanted for wanted, _ in lefts], 0.8, color=plots.PALE)
     axis.bar(places, [total for _, total in lefts], 0.4, color=plots.BLUE)

@@ -281,6 +281,14 @@ def spread(actors, items):
             "queued behind the slow actor",
         ),
         (
+            "without the actors",
+            """
+def spread(actors, items):
+    return [item * 10 for item in items]
+""",
+            "No actor was given any work",
+        ),
+        (
             "one actor only",
             """
 def spread(actors, items):
@@ -506,6 +514,22 @@ class Survivor:
         return self.total
 """,
             "The total was 3, and add(4) returned 10",
+        ),
+        (
+            "saves a ref of its own",
+            """
+class Survivor:
+    def __init__(self, storage):
+        self.storage = storage
+        saved = ray.get(storage.load.remote())
+        self.total = ray.get(saved[0]) if saved else 0
+
+    def add(self, n):
+        self.total += n
+        ray.get(self.storage.save.remote([ray.put(self.total)]))
+        return self.total
+""",
+            "You saved an ObjectRef",
         ),
         (
             "returns nothing",
