@@ -7,6 +7,7 @@ from typing import NamedTuple
 from helpers import paths
 
 LABS = sorted(path.stem for path in paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+CORE = [lab for lab in LABS if "01" <= lab[:2] <= "04"]
 
 
 class Exercise(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a person sees: `make lab`'s JupyterLab in a real browser, lab 00 and lab 08 to the end."""
+"""What a person sees: `make lab`'s JupyterLab in a real browser, every lab to its end."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.notebooks import read
+from tests.notebooks import CORE, exercises, read
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -118,6 +118,20 @@ def test_lab_00(open_lab):
     assert not solution.locator("pre").is_visible(), "open before anyone asked for it"
     solution.locator("summary").click()
     expect(solution.locator("pre")).to_be_visible()
+
+
+@pytest.mark.parametrize("lab", CORE)
+def test_core_lab(open_lab, lab):
+    notebook = run_all(open_lab(lab), lab, 420)
+    assert_calm(notebook)
+    for cell in read(lab)["cells"]:
+        if cell["cell_type"] == "code" and re.search(r"plots\.\w+\(|plt\.show", cell["source"]):
+            picture = output(notebook, lab, cell["id"]).locator("img")
+            assert picture.count() == 1, cell["id"]
+            assert picture.evaluate("image => image.naturalWidth") > 300, cell["id"]
+    for exercise in exercises(lab):
+        check = read(lab)["cells"][exercise.index + 1]["id"]
+        assert "not started" in output(notebook, lab, check).inner_text()
 
 
 def test_lab_08(open_lab):

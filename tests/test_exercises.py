@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 
 from helpers import paths
 from tests.answers import RIGHT, WRONG
-from tests.notebooks import LABS, exercises, read
+from tests.notebooks import CORE, LABS, exercises, read
 
 ANSWERS = [
     (lab, exercise.name, name, expected)
@@ -93,6 +93,13 @@ def test_every_exercise_has_three_wrong_answers(lab):
     assert found, "a lab without an exercise"
     for exercise in found:
         assert len(WRONG.get((lab, exercise.name), [])) >= 3, exercise.name
+
+
+@pytest.mark.parametrize("lab", CORE)
+def test_core_labs_have_four_wrong_answers_and_two_other_right_ones(lab):
+    for exercise in exercises(lab):
+        assert len(WRONG.get((lab, exercise.name), [])) >= 4, exercise.name
+        assert len(RIGHT.get((lab, exercise.name), [])) >= 2, exercise.name
 
 
 def test_no_row_is_left_over():

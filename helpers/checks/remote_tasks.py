@@ -15,7 +15,8 @@ from helpers.check import NotYet, Passed, exercise, run
 from helpers.observe import Task
 
 SIZE = 3
-LIMIT_S = 15.0  # a right answer needs a second or two; a busy machine gets its time
+WARM_S = 20.0  # for two workers to start, before the learner's code is timed
+LIMIT_S = 10.0  # a right answer needs a second or two; a busy machine gets its time
 LATE_S = 0.8, 2.5  # the time limit for a task that takes longer; the second if it never began
 LONG_S = 5.0  # what that task takes
 GONE_S = 2.0  # a process that was ended by force is gone long before
@@ -152,7 +153,7 @@ def share_once(answer) -> Passed:
 def within(answer) -> Passed:
     """`within(function, x, seconds)`: the result, or None and the task is gone."""
     x = 100
-    report, raised, late = run(_three_calls, answer, x, limit=LIMIT_S)
+    report, raised, late = run(_three_calls, answer, x, limit=2 * LIMIT_S, setup=_with_witness)
     if report.returned is None:
         raise NotYet(
             "A function that took 0.1 s of 20 s came back as None. Does a quick result get through?"
@@ -188,7 +189,7 @@ def within(answer) -> Passed:
 
 
 def _start(answer, drive, items, *more) -> Report:
-    report = run(drive, answer, items, *more, limit=LIMIT_S)
+    report = run(drive, answer, items, more, limit=LIMIT_S, setup=_warm)
     if isinstance(report.returned, ray.ObjectRef):
         raise NotYet("You returned a ref, not results. Wait for them: ray.get(...)")
     if report.returned is None:
@@ -313,18 +314,17 @@ def _items(numbers: list[int], sent: dict[int, float]) -> list[int]:
     return [Item(number) for number in numbers]
 
 
-def _each(answer, numbers, *size) -> Report:
-    _warm()
+def _each(answer, numbers, more, _) -> Report:
     sent = {}
-    returned = answer(_compute, _items(numbers, sent), *size)
+    returned = answer(_compute, _items(numbers, sent), *more)
     return Report(returned, os.getpid(), sent)
 
 
-def _warm() -> None:
+def _warm(*args) -> None:
     """Have two workers ready, where there are cores for them, so that tasks overlap at once."""
     task = ray.remote(_compute)
     wanted = min(2, int(ray.cluster_resources().get("CPU", 1)))
-    deadline = time.monotonic() + LIMIT_S / 3
+    deadline = time.monotonic() + WARM_S
     while time.monotonic() < deadline:
         if (
             len({one.process for one in ray.get([task.remote(100) for _ in range(wanted)])})
@@ -333,7 +333,7 @@ def _warm() -> None:
             return
 
 
-def _with_array(answer, numbers) -> Report:
+def _with_array(answer, numbers, more, _) -> Report:
     pickled, sent = [], {}
 
     class Counted(np.ndarray):
@@ -348,16 +348,22 @@ def _with_array(answer, numbers) -> Report:
         return _compute(n), "own copy" if array.flags.writeable else array.ctypes.data
 
     array = np.zeros(200_000).view(Counted)
-    returned = answer(function, array, _items(numbers, sent))
+    returned = answer(function, array, _items(numbers, sent), *more)
     return Report(returned, os.getpid(), sent, len(pickled))
 
 
-def _three_calls(answer, x) -> tuple[Report, str | None, Late | None]:
+def _with_witness(*args):
+    _warm()
+    witness = ray.remote(num_cpus=0)(_Witness).remote()
+    ray.get(witness.told.remote())
+    return witness
+
+
+def _three_calls(answer, x, witness) -> tuple[Report, str | None, Late | None]:
     """What within makes of a quick function, of one that raises, and of one that takes too long.
 
     The text of what it returned instead of raising; no third call if the first went wrong.
     """
-    witness = ray.remote(num_cpus=0)(_Witness).remote()
     report = Report(answer(_compute, x, 20.0), os.getpid(), {})
     if not isinstance(report.returned, Ran) or report.returned.process == report.process:
         return report, None, None

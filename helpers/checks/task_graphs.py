@@ -93,7 +93,9 @@ def pipeline(answer) -> Passed:
     for loss in returned:
         _look_at_stages(loss)
     if len(returned) != len(files):
-        raise NotYet(f"There were {len(files)} files; you returned {len(returned)} losses.")
+        raise NotYet(
+            f"There were {len(files)} files; the list that you returned holds {len(returned)}."
+        )
     ran = [
         (step["stage"], step["process"], step["start"], step["end"])
         for loss in returned
@@ -245,6 +247,7 @@ def _chain(answer, x, share):
     @ray.remote(num_cpus=share)
     def first(value):
         begin = time.time()
+        threading.Event().wait(0.1)
         return Noted("first", {"x": value, "ran": (os.getpid(), begin, time.time())})
 
     @ray.remote(num_cpus=share)
@@ -253,6 +256,7 @@ def _chain(answer, x, share):
             given = "list" if isinstance(value, list | tuple | dict) else value
             return {"second": None, "given": given}
         begin = time.time()
+        threading.Event().wait(0.1)
         return {
             "given": value.kind,
             "x": value.detail["x"],
@@ -265,7 +269,7 @@ def _chain(answer, x, share):
 
 
 def _draw_chain(first, second, unpacked, here):
-    visits = [(pid, at - 0.001, at) for pid, at in unpacked if pid != second[0]]
+    visits = [(pid, at, at + 0.005) for pid, at in unpacked if pid != second[0]]
     ran = [("first", *first), *(("unpacked", *visit) for visit in visits), ("second", *second)]
     return _gantt(ran, "The way of the value", here)
 

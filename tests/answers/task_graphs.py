@@ -166,7 +166,7 @@ def pipeline(files, load, normalize, extract, loss):
         ref = loss.remote(extract.remote(normalize.remote(load.remote(file))))
     return ray.get([ref])
 """,
-            "you returned 1 losses",
+            "the list that you returned holds 1",
         ),
         (
             "stops before the loss",
