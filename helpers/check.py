@@ -7,6 +7,7 @@ import linecache
 import os
 import re
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -146,6 +147,27 @@ def run(
     if kind == "unsendable":
         raise NotYet(f"Your code returned something that cannot leave its process: {detail}")
     return cloudpickle.loads(detail)
+
+
+def start_workers(count: int, num_cpus: float = 1.0) -> None:
+    """Have worker processes ready, so that a learner's tasks need not wait for one to start.
+
+    Args:
+        count: how many; more than fit with `num_cpus` each are waited for in vain.
+        num_cpus: what a task of the learner's will ask for.
+
+    Returns when they are there, or after `START_LIMIT_S`.
+    """
+
+    @ray.remote(num_cpus=num_cpus)
+    def process():
+        threading.Event().wait(0.1)  # so long that one worker cannot take two
+        return os.getpid()
+
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        if len(set(ray.get([process.remote() for _ in range(count)]))) == count:
+            return
 
 
 def _judge(check: Callable, answer: Any) -> Verdict:

@@ -12,7 +12,7 @@ import time
 import ray
 
 from helpers import plots
-from helpers.check import NotYet, Passed, exercise, run
+from helpers.check import NotYet, Passed, exercise, run, start_workers
 from helpers.observe import Task, overlap
 
 START_S = 30.0  # for a process to start on a busy machine
@@ -244,7 +244,7 @@ def survivor(answer) -> Passed:
 def _start_tally(answer):
     handle = _remote(answer).remote()
     _start_error(handle)
-    _warm(1)
+    start_workers(1)
     return handle
 
 
@@ -346,7 +346,7 @@ class _Board:
 def _start_board(answer):
     board = ray.remote(concurrency_groups={"check": 1})(_Board).remote()
     ray.get(board.read.remote())
-    _warm(min(_cores(), 2))
+    start_workers(min(_cores(), 2))
     return board
 
 
@@ -378,20 +378,6 @@ def _report(answer, board):
         "at_return": reports,
         "in_the_end": in_the_end,
     }
-
-
-@ray.remote
-def _busy():
-    time.sleep(0.1)
-    return os.getpid()
-
-
-def _warm(processes: int):
-    """Have workers ready, so that tasks need not wait for the start of a process."""
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if len(set(ray.get([_busy.remote() for _ in range(processes)]))) == processes:
-            return
 
 
 SPREAD_ITEMS = 7

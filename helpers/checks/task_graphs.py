@@ -10,14 +10,13 @@ from itertools import accumulate, pairwise
 import ray
 
 from helpers import plots
-from helpers.check import NotYet, Passed, exercise, run
+from helpers.check import NotYet, Passed, exercise, run, start_workers
 from helpers.observe import Task, overlap
 
 STAGES = ("load", "normalize", "extract", "loss")
 SIZES = (11, 8, 6, 1)  # numbers of values to add; the check draws the first
 REF = "an ObjectRef"
 LIMIT_S = 10.0  # for an answer, once the workers that it needs have started
-READY_S = 30.0
 
 
 class Noted:
@@ -514,15 +513,7 @@ def _tasks(ran) -> list[Task]:
 def _ready(*_) -> float:
     """Have two workers started; return the CPUs a task asks for, so that both run on one core."""
     share = min(1.0, ray.cluster_resources().get("CPU", 1) / 2)
-
-    @ray.remote(num_cpus=share)
-    def busy():
-        threading.Event().wait(0.1)
-        return os.getpid()
-
-    deadline = time.monotonic() + READY_S
-    while len(set(ray.get([busy.remote(), busy.remote()]))) < 2 and time.monotonic() < deadline:
-        pass
+    start_workers(2, share)
     return share
 
 
