@@ -415,7 +415,8 @@ def _start_workers(answer):
     worker = ray.remote(concurrency_groups={"check": 1})(_Worker)
     slow = worker.remote("slow")
     actors = [worker.remote("quick", slow), slow]
-    ray.get([_busy.options(num_cpus=0).remote(), *(actor.read.remote() for actor in actors)])
+    start_workers(1, num_cpus=0)
+    ray.get([actor.read.remote() for actor in actors])
     return actors
 
 
