@@ -18,6 +18,7 @@ from helpers.observe import Task, overlap
 START_S = 30.0  # for a process to start on a busy machine
 LIMIT_S = 10.0  # for an answer, once the processes that it needs have started
 ANSWER_S = 5.0  # for a call that has nothing to wait for
+UNDER_WAY_S = 1.0  # a call that was sent and not waited for has arrived by then
 EARLY_S = 0.4  # an answer that waits for nothing comes within this time
 
 
@@ -525,7 +526,9 @@ def _add_slowly(actor, storage, n, story) -> bool:
     early, _ = ray.wait([ref], timeout=EARLY_S)
     if early:
         ray.get(ref)  # an exception is the learner's own
-        _, saves = ray.get(storage.read.remote())
+        deadline = time.monotonic() + UNDER_WAY_S
+        while saves == saves_before and time.monotonic() < deadline:
+            _, saves = ray.get(storage.read.remote())
         story.append(("early", n, saves - saves_before))
         return False
     ray.get(storage.open.remote())
