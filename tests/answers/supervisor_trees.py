@@ -51,6 +51,16 @@ def team(worker, count):
             "TypeError",
         ),
         (
+            "waits until all have an answer to give",
+            """
+def team(worker, count):
+    actors = [worker.remote() for _ in range(count)]
+    ray.get([actor.answer.remote() for actor in actors])
+    return actors
+""",
+            "nothing within 5 s",
+        ),
+        (
             "one too few",
             """
 def team(worker, count):
