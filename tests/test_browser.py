@@ -54,7 +54,10 @@ def open_lab(tmp_path_factory):
         url = next(found[0] for line in lab.stdout if (found := re.search(r"http\S+/lab\S+", line)))
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
-            yield lambda lab: _open(browser, url.replace("00_start_here", lab))
+            # A workspace each: in a shared one a page brings back the notebooks of those before.
+            own = url.replace("/lab/tree/", "/lab/workspaces/{lab}/tree/", 1)
+            own = own.replace("00_start_here", "{lab}")
+            yield lambda lab: _open(browser, own.format(lab=lab))
             browser.close()
     finally:
         lab.terminate()
