@@ -33,7 +33,8 @@ NAMES = {"row": "in a row", "ray": "Ray tasks", "pool": "ProcessPoolExecutor", "
 PROCESSES = WAYS[1:]
 ROUND_TRIPS, CALLS = 200, 2000
 
-lab = {"__name__": "lab"}  # lab 01's variables; no importable module, so Ray ships its code
+# Lab 01's variables. No importable module, so Ray ships its code.
+lab = {"__name__": "lab", "time": time}
 
 
 def sort(numbers: list[float]) -> list[float]:
@@ -63,9 +64,10 @@ def measure(repeats: int, say: Callable[[str], None] = print) -> dict:
         parallel = stack.enter_context(joblib.Parallel(n_jobs=cores))
         stack.enter_context(session.start(say=say))
         session.join()
-        execute(NOTEBOOK, ["init", "remote", "empty"], lab)
+        execute(NOTEBOOK, ["init"], lab)
         ray = lab["ray"]
         stack.callback(ray.shutdown)
+        execute(NOTEBOOK, ["remote", "empty"], lab)
 
         def ray_sorts(lists):
             return ray.get([lab["sort"].remote(numbers) for numbers in lists])
