@@ -134,9 +134,16 @@ def run(
         ) from None
     outcomes = _attempt.remote(function, args, setup)
     try:
-        if ray.get(_next(outcomes, START_LIMIT_S, "no worker process was free")) != "started":
+        busy = (
+            f"Ray had no worker process for your code within {START_LIMIT_S:g} s, so it did not "
+            "run. Is something else busy there? Run this check again, or the lab from the top."
+        )
+        if ray.get(_next(outcomes, START_LIMIT_S, busy)) != "started":
             raise RuntimeError("the worker did not say that it started")
-        late = f"your code was still running after {limit:g} s, so it was stopped"
+        late = (
+            f"Your code was still running after {limit:g} s, so it was stopped. Does something in "
+            "it wait for ever?"
+        )
         kind, detail = ray.get(_next(outcomes, limit, late))
     except ray.exceptions.RayError as error:
         raise NotYet(f"Your code ended the process that ran it: {_first_line(error)}") from None
@@ -229,7 +236,7 @@ def _outcome(function, args) -> tuple[str, Any]:
 def _next(outcomes, limit: float, complaint: str) -> ray.ObjectRef:
     ready, _ = ray.wait([outcomes], timeout=limit)
     if not ready:
-        raise NotYet(f"{complaint[0].upper()}{complaint[1:]}. Does something in it wait for ever?")
+        raise NotYet(complaint)
     return next(outcomes)
 
 
