@@ -41,6 +41,19 @@ def course(monkeypatch):
         monkeypatch.setenv(name, value)
 
 
+@pytest.fixture(scope="module")
+def ray():
+    """Ray, with a driver of this module's own on the test run's Ray."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in course_ray().items():
+            patch.setenv(name, value)
+        import ray
+
+        ray.init(logging_level="error", log_to_driver=False)
+        yield ray
+        ray.shutdown()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """Notebooks join it too: nbmake's items take no fixtures."""

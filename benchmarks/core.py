@@ -1,6 +1,6 @@
 """What a Ray task costs and gains: against a process pool, joblib and the same work in a row.
 
-`python -m benchmarks.core [--json FILE] [--repeats N]`, or `make bench`. About three minutes on two
+`python -m benchmarks.core [--json FILE] [--repeats N]`, or `make bench`. About two minutes on two
 cores; nothing else should run meanwhile. It starts a Ray head of its own and ends it.
 
 Three measures, each the median of interleaved repeats with warm processes, one a core:
@@ -14,17 +14,14 @@ Three measures, each the median of interleaved repeats with warm processes, one 
 
 import argparse
 import contextlib
-import json
 import multiprocessing
-import signal
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.cells import execute
+from benchmarks.lab import execute, report
 from helpers import paths, session
 
 NOTEBOOK = paths.NOTEBOOKS / "01_remote_tasks.ipynb"
@@ -154,14 +151,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.repeats < 1:
         parser.error("repeats begin at 1")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that Ray is ended then, too
-    try:
-        summary = measure(options.repeats)
-    except session.SessionError as error:
-        sys.exit(str(error))
-    print(table(summary))
-    if options.json:
-        options.json.write_text(json.dumps(summary, indent=2) + "\n")
+    report(lambda: measure(options.repeats), table, options.json)
 
 
 if __name__ == "__main__":

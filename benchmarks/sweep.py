@@ -16,12 +16,10 @@ has. The ways take turns, and the table gives medians.
 import argparse
 import contextlib
 import io
-import json
 import multiprocessing
 import os
 import platform
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
@@ -35,7 +33,7 @@ from unittest import mock
 
 import psutil
 
-from benchmarks.cells import execute
+from benchmarks.lab import execute, report
 from helpers import paths, session
 
 NOTEBOOK = paths.NOTEBOOKS / "08_tune_mnist_sweep.ipynb"
@@ -473,16 +471,7 @@ def main() -> None:
     options = parser.parse_args()
     if min(options.repeats, *options.sizes) < 1:
         parser.error("samples and repeats begin at 1")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that Ray is ended then, too
-    try:
-        summary = measure(options.sizes, options.repeats)
-    except KeyboardInterrupt:
-        sys.exit("Interrupted; Ray is ended.")
-    except session.SessionError as error:
-        sys.exit(str(error))
-    print(table(summary))
-    if options.json:
-        options.json.write_text(json.dumps(summary, indent=2) + "\n")
+    report(lambda: measure(options.sizes, options.repeats), table, options.json)
 
 
 if __name__ == "__main__":

@@ -29,12 +29,12 @@ class Task:
     id: str = ""  # hexadecimal; that of a ref is ref.task_id().hex()
     parent: str = ""  # the id of the task that submitted it
     actor: str = ""  # hexadecimal id, empty for a task
-    node: str = ""
     attempt: int = 0  # 1 at the first retry
     error: str = ""
 
     @property
     def seconds(self) -> float:
+        """From its start to its end, fetching and storing included."""
         return self.end - self.start
 
 
@@ -150,7 +150,6 @@ def _task(row, began: float) -> Task:
         id=row.task_id,
         parent=row.parent_task_id or "",
         actor=row.actor_id or "",
-        node=row.node_id or "",
         attempt=row.attempt_number,
         error=row.error_type or "",
     )

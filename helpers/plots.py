@@ -167,9 +167,7 @@ def gantt(
         axis: where to draw; by default into a figure of its own, which is shown.
     """
     rows = list(dict.fromkeys(map(row, tasks)))
-    shown = axis is None
-    if axis is None:
-        axis = plt.figure(figsize=(7.5, 0.42 * len(rows) + 1.3)).subplots()
+    axis, show = _canvas(axis, 0.42 * len(rows) + 1.3)
     names = dict.fromkeys(task.name for task in tasks)
     colours = dict(zip(names, [BLUE, ORANGE, GREEN, PURPLE, SKY] * len(names), strict=False))
     last = max((task.end for task in tasks), default=1.0)
@@ -201,8 +199,7 @@ def gantt(
     if len(parts) > 1:
         where_to = {"loc": "outside lower center", "ncols": len(parts), "fontsize": 9}
         axis.figure.legend(handles=parts, frameon=False, **where_to)
-    if shown:
-        plt.show()
+    show()
 
 
 def lives(tasks: Sequence[Task], title: str = "", axis: Axes | None = None) -> None:
@@ -235,9 +232,7 @@ def lives(tasks: Sequence[Task], title: str = "", axis: Axes | None = None) -> N
 
     place((), "")
     number = {task.id: i for lives in lived.values() for i, task in enumerate(lives, start=1)}
-    shown = axis is None
-    if axis is None:
-        axis = plt.figure(figsize=(7.5, 0.36 * len(rows) + 1.2)).subplots()
+    axis, show = _canvas(axis, 0.36 * len(rows) + 1.2)
     gantt(
         [task for member in rows for task in lived[member]],
         title,
@@ -249,8 +244,14 @@ def lives(tasks: Sequence[Task], title: str = "", axis: Axes | None = None) -> N
     plt.setp(axis.get_yticklabels(), family="monospace", ha="left")
     axis.set_yticks(range(len(rows)), rows.values())
     axis.tick_params(axis="y", pad=7.5 * max(map(len, rows.values())))
-    if shown:
-        plt.show()
+    show()
+
+
+def _canvas(axis: Axes | None, height: float) -> tuple[Axes, Callable[[], None]]:
+    """Where to draw, and what to call at the end: an axis that was given is its owner's to show."""
+    if axis is not None:
+        return axis, lambda: None
+    return plt.figure(figsize=(7.5, height)).subplots(), plt.show
 
 
 def _task_id(end) -> str:
@@ -287,9 +288,7 @@ def tree(
     for root in children.get(None, []):
         place(root, 0)
     deepest = max((depth for _, depth in places.values()), default=0)
-    shown = axis is None
-    if axis is None:
-        axis = plt.figure(figsize=(7.5, 0.8 * deepest + 1.2)).subplots()
+    axis, show = _canvas(axis, 0.8 * deepest + 1.2)
     for node, (x, depth) in places.items():
         if parents[node] is not None:
             above, _ = places[parents[node]]
@@ -299,8 +298,7 @@ def tree(
     widest = max((x for x, _ in places.values()), default=0)
     axis.set(xlim=(-0.6, widest + 0.6), ylim=(deepest + 0.5, -0.5), title=title)
     axis.axis("off")
-    if shown:
-        plt.show()
+    show()
 
 
 def figure(width: float = 7.5, height: float = 3.2) -> tuple[Figure, Axes]:

@@ -15,21 +15,6 @@ from helpers import check, progress
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-@pytest.fixture(scope="module")
-def ray(request):
-    """A driver on the test run's Ray."""
-    from conftest import course_ray
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in course_ray().items():
-            patch.setenv(name, value)
-        import ray
-
-        ray.init(logging_level="error", log_to_driver=False)
-        yield ray
-        ray.shutdown()
-
-
 @pytest.fixture(autouse=True)
 def fresh_progress():
     progress.reset()

@@ -14,21 +14,6 @@ from helpers.observe import Task
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-@pytest.fixture(scope="module")
-def ray():
-    """A driver on the test run's Ray."""
-    from conftest import course_ray
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in course_ray().items():
-            patch.setenv(name, value)
-        import ray
-
-        ray.init(logging_level="error", log_to_driver=False)
-        yield ray
-        ray.shutdown()
-
-
 def leaf(x):
     return x
 
