@@ -6,6 +6,7 @@ import html
 import linecache
 import os
 import re
+import signal
 import threading
 import time
 import traceback
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple
 
 import ray
 from ray import cloudpickle
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray.util.state.common import ActorState
 
 import helpers
 from helpers import plots, progress
@@ -175,6 +178,21 @@ def start_workers(count: int, num_cpus: float = 1.0) -> None:
     while time.monotonic() < deadline:
         if len(set(ray.get([process.remote() for _ in range(count)]))) == count:
             return
+
+
+def kill_process(actor: ActorState) -> None:
+    """End an actor's process by a signal that it cannot catch, on whichever machine it runs.
+
+    Args:
+        actor: its row, from `observe.actors`.
+    """
+    there = NodeAffinitySchedulingStrategy(actor.node_id, soft=False)
+    ray.get(_kill.options(scheduling_strategy=there).remote(actor.pid))
+
+
+@ray.remote(num_cpus=0)
+def _kill(pid):
+    os.kill(pid, signal.SIGKILL)
 
 
 def _judge(check: Callable, answer: Any) -> Verdict:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import ray
-from ray.util.state import list_tasks
+from ray.util.state import list_actors, list_tasks
+from ray.util.state.common import ActorState
 
 REPORT_S = 1.0  # how often each of Ray's processes reports, by Ray's default
 REPORT_LIMIT_S = 30.0  # a busy machine gets its time
 LOST_S = 3.0  # a worker that was killed within this time never told what it ran
-MOST_TASKS = 10_000  # the state API lists no more
+MOST_ROWS = 10_000  # the state API lists no more
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,17 @@ def overlap(tasks: list[Task]) -> float:
     return sum(task.seconds for task in tasks) / busy if busy else 0.0
 
 
+def actors(**fields: str) -> list[ActorState]:
+    """The state API's rows of the actors whose fields have these values, the dead ones included.
+
+    Args:
+        fields: `name`, `class_name`, `state`, `job_id` or another that the state API filters by.
+    """
+    filters = [(field, "=", value) for field, value in fields.items()]
+    address = ray.get_runtime_context().gcs_address
+    return list_actors(address=address, filters=filters, detail=True, limit=MOST_ROWS)
+
+
 @ray.remote(num_cpus=0)
 def _last():
     """Submitted last: when Ray tells of it, it has told of all that was submitted before."""
@@ -90,7 +102,7 @@ def _wait_until_told(began: float, names: tuple[str, ...]) -> list:
             address=context.gcs_address,
             filters=[("job_id", "=", context.get_job_id())],
             detail=True,
-            limit=MOST_TASKS,
+            limit=MOST_ROWS,
             raise_on_missing_output=False,
         )
         ours = [row for row in rows if (row.creation_time_ms or 0) >= began * 1000 - 1]

@@ -5,14 +5,15 @@ import copy
 import inspect
 import os
 import re
-import signal
+import secrets
 import threading
 import time
+from typing import NamedTuple
 
 import ray
 
-from helpers import plots
-from helpers.check import NotYet, Passed, exercise, run, start_workers
+from helpers import observe, plots
+from helpers.check import NotYet, Passed, exercise, kill_process, run, start_workers
 from helpers.observe import Task, overlap
 
 START_S = 30.0  # for a process to start on a busy machine
@@ -25,7 +26,12 @@ EARLY_S = 0.4  # an answer that waits for nothing comes within this time
 @exercise
 def tally(answer) -> Passed:
     """`Tally` counts words: `add(word)`, `counts()`."""
-    if not isinstance(answer, type) and not hasattr(answer, "remote"):
+    if hasattr(answer, "remote"):
+        raise NotYet(
+            "Tally is an actor class already. Take @ray.remote off: the check uses the plain "
+            "class, too."
+        )
+    if not isinstance(answer, type):
         raise NotYet(f"Tally should be a class; it is {type(answer).__name__}.")
     alone, apart, together = run(_count, answer, setup=_start_tally)
     for words, counts in alone:
@@ -71,22 +77,14 @@ def report_all(answer) -> Passed:
     items, here, cores = ran["items"], ran["here"], ran["cores"]
     tasks = [Task(str(item), pid, start, end) for item, pid, start, end in ran["calls"]]
     reports = ran["at_return"]
-    picture = None
-    if tasks:
-        figure, axis = plots.figure(6, 2)
-        began = min(task.start for task in tasks)
-        shown = [
-            Task("function", task.worker, task.start - began, task.end - began) for task in tasks
-        ]
-        plots.gantt(shown, "Where function(item) ran", axis=axis, label=lambda task: "")
-        picture = figure
+    picture = _reports(tasks, ran) if tasks else None
     if any(task.worker == here for task in tasks):
         raise NotYet(
             f"function(item) ran in process {here}, the one that runs report_all. It should run "
             "in a task for each item: put it into a remote function and call that.",
             picture,
         )
-    if not ran["in_the_end"]:
+    if not ran["counted"]:
         raise NotYet(
             "Nothing reached the actor behind the handle `tally`. Each task should call "
             "tally.add.remote(...) on the very handle that report_all was given, not on an actor "
@@ -99,7 +97,7 @@ def report_all(answer) -> Passed:
             f"{len(items)} items, and {len(words)} reports: some were reported twice.", picture
         )
     if missing := len(items) - len(reports):
-        later = len(ran["in_the_end"]) - len(reports)
+        later = len(ran["counted"]) - len(reports)
         raise NotYet(
             f"When report_all returned, {missing} of {len(items)} reports were missing; {later} of "
             "them came later. Somebody has to wait for tally.add.remote(...), and report_all "
@@ -132,19 +130,24 @@ def report_all(answer) -> Passed:
 def spread(answer) -> Passed:
     """`spread(actors, items)`: ordered results, an idle actor takes the next item."""
     returned, few, none, calls = run(_spread, answer, limit=LIMIT_S, setup=_start_workers)
-    items = list(range(SPREAD_ITEMS))
-    for result, wanted in ((returned, items), (few, [0]), (none, [])):
+    for result in (returned, few, none):
         if result == "ref":
             raise NotYet("You returned ObjectRefs. Trade them in: ray.get(...)")
         if not isinstance(result, list):
             raise NotYet(f"Return a list of results; you returned {result}.")
-        if sorted(map(str, result)) != sorted(str(item * 10) for item in wanted):
-            raise NotYet(
-                f"For {len(wanted)} items you returned {len(result)} results: {result}. It should "
-                "be what work(item) returned, once for each item."
-            )
     if not calls:
         raise NotYet("No actor was given any work. Call actor.work.remote(item).")
+    for result, wanted in ((returned, ITEMS), (few, ITEMS[:1]), (none, [])):
+        if len(result) != len(wanted) or not all(isinstance(one, Result) for one in result):
+            raise NotYet(
+                f"For {len(wanted)} items you returned {len(result)} results: {str(result)[:60]} … "
+                "It should be what work(item) returned, once for each item."
+            )
+        if len(set(result)) < len(result):
+            raise NotYet(
+                f"Item {TWICE} was there twice, and you returned one result for both. Two calls "
+                "may return different things: keep results by place in the list, not by item."
+            )
     began = min(start for _, _, start, _ in calls)
     tasks = [
         Task("work", 0, start - began, end - began, actor=name) for name, _, start, end in calls
@@ -172,14 +175,15 @@ def spread(answer) -> Passed:
             "before: ray.wait tells which has.",
             figure,
         )
-    if returned != [item * 10 for item in items]:
+    if [result.item for result in returned] != ITEMS:
         raise NotYet(
-            f"The results are not in the order of the items: {returned}. They came in the order "
+            "The results are not in the order of the items: they are those of "
+            f"{', '.join(str(result.item) for result in returned)}. They came in the order "
             "in which they were ready. Remember which ref belongs to which item.",
             figure,
         )
     return Passed(
-        f"the slow actor held up 1 item, the quick one did the other {len(items) - 1}.", figure
+        f"the slow actor held up 1 item, the quick one did the other {len(ITEMS) - 1}.", figure
     )
 
 
@@ -213,7 +217,7 @@ def survivor(answer) -> Passed:
                 figure,
             )
         if event[0] == "early":
-            _, n, saves = event
+            _, n, saves, _ = event
             why = (
                 "The save was under way and nobody waited for it: ray.get its ref before you "
                 "return."
@@ -242,23 +246,43 @@ def survivor(answer) -> Passed:
     return Passed(f"killed for real, and the total is {wanted}, as if nothing had been.", figure)
 
 
+def _reports(tasks: list[Task], ran: dict):
+    """Where and when the function ran, when the tally counted, and when report_all returned."""
+    began = min(task.start for task in tasks)
+    shown = [Task("function", one.worker, one.start - began, one.end - began) for one in tasks]
+    counted = [moment - began for moment in ran["counted"]]
+    shown += [Task("counted", 0, moment - 0.05, moment) for moment in counted]
+    rows = len({task.worker for task in shown})
+    figure, axis = plots.figure(6, 0.42 * rows + 1.3)
+    plots.gantt(
+        shown,
+        "Red line: report_all returned",
+        lambda task: f"process {task.worker}" if task.worker else "the tally",
+        lambda task: "",
+        axis=axis,
+    )
+    returned = ran["returned"] - began
+    axis.axvline(returned, color=plots.RED, linestyle=":")
+    axis.set_xlim(0, max(returned, *(task.end for task in shown)) * 1.05)
+    return figure
+
+
 def _start_tally(answer):
-    handle = _remote(answer).remote()
-    _start_error(handle)
+    handle = ray.remote(answer).remote()
+    ray.wait([handle.counts.remote()], timeout=START_S)  # what it raises will come again
     start_workers(1)
     return handle
 
 
 def _count(answer, handle):
     """Use Tally as a plain class, then as an actor that four tasks add to."""
-    plain = _plain(answer)
     alone = []
-    first, words = plain(), []
+    first, words = answer(), []
     for word in ("oak", "elm", "oak"):
         _now(first.add(word))
         words.append(word)
         alone.append((list(words), copy.copy(_now(first.counts()))))
-    apart = _now(plain().counts())
+    apart = _now(answer().counts())
     if apart or any(counts != _counted(words) for words, counts in alone):
         return alone, apart, ({}, {})
     lots = [("oak", "elm", "ash", "oak"), ("elm", "fir", "oak", "elm")] * 2
@@ -279,15 +303,6 @@ def _counted(words) -> dict[str, int]:
 def _now(value):
     """The value of a method that may be `async def`."""
     return asyncio.run(value) if inspect.iscoroutine(value) else value
-
-
-def _plain(answer) -> type:
-    """The class as it was before @ray.remote."""
-    return answer if isinstance(answer, type) else answer.__ray_metadata__.modified_class
-
-
-def _remote(answer):
-    return answer if hasattr(answer, "remote") else ray.remote(answer)
 
 
 def _bars(sent: dict, counts: dict):
@@ -322,11 +337,12 @@ class _Board:
     """A tally that takes its time to count, and notes what is counted, by whom it was sent."""
 
     def __init__(self):
-        self.reports, self.calls = [], []
+        self.reports, self.calls, self.counted = [], [], []
 
     def add(self, word):
         time.sleep(0.05)
         self.reports.append((word, getattr(word, "path", ())))
+        self.counted.append(time.time())
 
     def counts(self):
         return _counted([str(word) for word, _ in self.reports])
@@ -341,7 +357,7 @@ class _Board:
             (str(word) if isinstance(word, str) else repr(word), path)
             for word, path in self.reports
         ]
-        return reports, self.calls
+        return reports, self.calls, self.counted
 
 
 def _start_board(answer):
@@ -365,24 +381,34 @@ def _report(answer, board):
         return _Word(_word(item))
 
     answer(function, items, board)
-    reports, calls = ray.get(board.read.remote())
-    in_the_end = reports
+    returned = time.time()
+    reports, calls, counted = ray.get(board.read.remote())
     deadline = time.monotonic() + 1
-    while len(in_the_end) < len(items) and time.monotonic() < deadline:
+    while len(counted) < len(items) and time.monotonic() < deadline:
         time.sleep(0.1)
-        in_the_end, calls = ray.get(board.read.remote())
+        _, calls, counted = ray.get(board.read.remote())
     return {
         "items": items,
         "here": os.getpid(),
         "cores": _cores(),
         "calls": calls,
         "at_return": reports,
-        "in_the_end": in_the_end,
+        "counted": counted,
+        "returned": returned,
     }
 
 
-SPREAD_ITEMS = 7
+TWICE = 3
+ITEMS = [0, 1, 2, TWICE, TWICE, 4, 5]
 PATIENCE_S = 3.0  # how long the slow actor waits for the quick one to do all the rest
+
+
+class Result(NamedTuple):
+    """What work(item) returns; no two calls return the same."""
+
+    item: int
+    by: str
+    call: int
 
 
 class _Worker:
@@ -399,9 +425,9 @@ class _Worker:
         else:
             time.sleep(0.03)
         self.calls.append((self.name, item, start, time.time()))
-        if self.slow is not None and len(self.calls) == SPREAD_ITEMS - 1:
+        if self.slow is not None and len(self.calls) == len(ITEMS) - 1:
             self.slow.release.remote()
-        return item * 10
+        return Result(item, self.name, len(self.calls))
 
     @ray.method(concurrency_group="check")
     def release(self):
@@ -422,9 +448,9 @@ def _start_workers(answer):
 
 
 def _spread(answer, actors):
-    returned = answer(list(actors), list(range(SPREAD_ITEMS)))
+    returned = answer(list(actors), list(ITEMS))
     calls = [call for actor in actors for call in ray.get(actor.read.remote())]
-    few, none = answer(list(actors), [0]), answer(list(actors), [])
+    few, none = answer(list(actors), ITEMS[:1]), answer(list(actors), [])
     return *map(_told, (returned, few, none)), sorted(calls, key=lambda call: call[2])
 
 
@@ -465,9 +491,11 @@ class _Storage:
 def _survive(answer):
     """Add, add while the storage is held up, kill, add; tell what happened until it went wrong."""
     storage = ray.remote(_Storage).remote()
-    actor = _remote(answer).options(max_restarts=2, max_task_retries=0).remote(storage)
+    remote = answer if hasattr(answer, "remote") else ray.remote(answer)
+    name = f"survivor {secrets.token_hex(8)}"
+    actor = remote.options(name=name, max_restarts=2, max_task_retries=0).remote(storage)
     story = []
-    if error := _start_error(actor):
+    if error := _start_error(actor, name):
         return [("broken", "first", error)]
     for n in (3, 4):
         if not _add(actor, n, story):
@@ -477,7 +505,9 @@ def _survive(answer):
     state, _ = ray.get(storage.read.remote())
     if "ObjectRef(" in str(state):
         return [*story, ("ref",)]
-    if error := _kill(actor):
+    [row] = observe.actors(name=name)
+    kill_process(row)
+    if error := _start_error(actor, name, killed=row.pid):
         return [*story, ("kill",), ("broken", "restart", error)]
     story.append(("kill",))
     story.append(("saved", state if isinstance(state, int | float) else str(state)))
@@ -485,20 +515,28 @@ def _survive(answer):
     return story
 
 
-def _start_error(actor) -> str:
+def _start_error(actor, name: str, killed: int = 0) -> str:
     """What __init__ raised, or nothing; waits until the actor is there, or there again.
 
-    It is "..." where __init__ was still running after START_S.
+    It is "..." where __init__ was still running after START_S. `killed` is the process that was.
     """
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        for row in observe.actors(name=name):
+            if row.state == "ALIVE" and row.pid != killed:
+                return ""
+            if row.state == "DEAD":
+                return _death(actor)
+        time.sleep(0.05)
+    return "..."
+
+
+def _death(actor) -> str:
     try:
-        ready = actor.__ray_call__.options(max_task_retries=-1).remote(lambda self: None)
-        ray.get(ready, timeout=START_S)
+        ray.get(actor.add.remote(0))
     except ray.exceptions.ActorDiedError as error:
         raised = re.findall(r"^(?:\w+\.)*(\w+(?:Error|Exception)\b.*)", str(error), re.M)
         return raised[-1][:100] if raised else "it could not be made"
-    except ray.exceptions.GetTimeoutError:
-        return "..."
-    return ""
 
 
 def _add(actor, n, story, after_kill=False) -> bool:
@@ -525,22 +563,15 @@ def _add_slowly(actor, storage, n, story) -> bool:
             return False
     early, _ = ray.wait([ref], timeout=EARLY_S)
     if early:
-        ray.get(ref)  # an exception is the learner's own
+        total = ray.get(ref)  # an exception is the learner's own
         deadline = time.monotonic() + UNDER_WAY_S
         while saves == saves_before and time.monotonic() < deadline:
             _, saves = ray.get(storage.read.remote())
-        story.append(("early", n, saves - saves_before))
+        story.append(("early", n, saves - saves_before, total))
         return False
     ray.get(storage.open.remote())
     story.append(("add", n, ray.get(ref, timeout=ANSWER_S), False))
     return True
-
-
-def _kill(actor) -> str:
-    """End the actor's process by a signal it cannot catch, and wait for the restart."""
-    dead = actor.__ray_call__.remote(lambda self: os.kill(os.getpid(), signal.SIGKILL))
-    ray.wait([dead], timeout=ANSWER_S)
-    return _start_error(actor)
 
 
 def _lost(story, before, n, total) -> str:
@@ -564,20 +595,18 @@ def _lost(story, before, n, total) -> str:
 
 
 def _draw_totals(axis, story):
-    wanted, xs, lefts = 0, [], []
+    wanted, bars = 0, []
     for event in story:
-        if event[0] == "add":
+        if event[0] in ("add", "early"):
             wanted += event[1]
-            xs.append(f"add({event[1]})" + ",\nafter the kill" * event[3])
-            lefts.append((wanted, event[2] if isinstance(event[2], int | float) else 0))
-        if event[0] == "early":
-            wanted += event[1]
-            xs.append(f"add({event[1]}),\nnot saved")
-            lefts.append((wanted, 0))
+            total = event[3] if event[0] == "early" else event[2]
+            note = ",\nnot saved" if event[0] == "early" else ",\nafter the kill" * event[3]
+            colour = plots.RED if event[0] == "early" else plots.BLUE
+            bars.append((f"add({event[1]}){note}", wanted, total, colour))
         if event[0] == "kill":
-            axis.axvline(len(xs) - 0.5, color=plots.RED, linestyle=":")
-    places = range(len(xs))
-    axis.bar(places, [wanted for wanted, _ in lefts], 0.8, color=plots.PALE)
-    axis.bar(places, [total for _, total in lefts], 0.4, color=plots.BLUE)
-    axis.set(xticks=places, xticklabels=xs, ylabel="total")
-    axis.set_title("What add should return (grey) and returned (blue)")
+            axis.axvline(len(bars) - 0.5, color=plots.RED, linestyle=":")
+    for place, (_, wanted, total, colour) in enumerate(bars):
+        axis.bar(place, wanted, 0.8, color=plots.PALE)
+        axis.bar(place, total if isinstance(total, int | float) else 0, 0.4, color=colour)
+    axis.set(xticks=range(len(bars)), xticklabels=[bar[0] for bar in bars], ylabel="total")
+    axis.set_title("What add should return (grey) and returned (coloured)")

@@ -1,5 +1,6 @@
 """Checks of lab 01."""
 
+import math
 import os
 import signal
 import time
@@ -10,12 +11,15 @@ from typing import NamedTuple
 import numpy as np
 import ray
 
-from helpers import plots
+from helpers import observe, plots
 from helpers.check import NotYet, Passed, exercise, run, start_workers
 from helpers.observe import Task
 
-SIZE = 3
+SIZE = 3  # of a batch
+SMALL = (6, 1, 0)  # items that fill their batches, one alone, none
+OBSERVED_LIMIT_S = 40.0  # for what is observed: Ray tells of tasks late
 LIMIT_S = 10.0  # a right answer needs a second or two; a busy machine gets its time
+QUICK_S = 8.0  # the time limit for a task that takes a tenth of a second
 LATE_S = 0.8, 2.5  # the time limit for a task that takes longer; the second if it never began
 LONG_S = 5.0  # what that task takes
 GONE_S = 2.0  # a process that was ended by force is gone long before
@@ -39,6 +43,7 @@ class Report:
     process: int
     sent: dict[int, float]
     pickled: int = 0  # how often the array was
+    took: float = 0.0  # seconds
 
 
 @dataclass
@@ -94,8 +99,24 @@ def in_batches(answer) -> Passed:
             picture,
         )
     _all_sent_first(ran, report, picture)
+    for count, returned, tasks in run(_small_batches, answer, limit=OBSERVED_LIMIT_S):
+        wanted = math.ceil(count / SIZE)
+        if isinstance(returned, str):
+            raise NotYet(f"{len(items)} items were right, but for {count} items you {returned}.")
+        if returned != list(range(count)):
+            raise NotYet(
+                f"{len(items)} items were right, but {count} items went in, and {returned} came "
+                "out. It should hold for any number of items."
+            )
+        if tasks != wanted:
+            raise NotYet(
+                f"{len(items)} items were right, but with size = {SIZE} you submitted {tasks} "
+                f"task(s) for {count} items; {wanted} are needed."
+            )
     return Passed(
-        f"{len(items)} items in {len(sizes)} tasks of {sizes}, results flat and in order.", picture
+        f"{len(items)} items in {len(sizes)} tasks of {sizes}, results flat and in order; so are "
+        f"{', '.join(map(str, SMALL))} items.",
+        picture,
     )
 
 
@@ -116,17 +137,17 @@ def share_once(answer) -> Passed:
             picture,
         )
     _by_tasks(ran, report, picture)
+    if "own copy" in addresses:
+        raise NotYet(
+            f"The array was pickled {report.pickled} time(s), and the tasks worked on a copy that "
+            "came inside the function: the function that you made a task mentions the array. "
+            "Give it the ref of ray.put(array) as an argument.",
+            picture,
+        )
     if report.pickled > 1:
         raise NotYet(
             f"The array was pickled {report.pickled} times for {len(numbers)} numbers. Call "
             "ray.put(array) once, before the loop, and pass its ref to every task.",
-            picture,
-        )
-    if "own copy" in addresses:
-        raise NotYet(
-            "The array was pickled inside the function that you made a task, not stored: each "
-            "worker gets a copy of its own with the function. Use ray.put, and pass the ref as "
-            "an argument.",
             picture,
         )
     # Every process sees the store at a place of its own.
@@ -152,14 +173,21 @@ def share_once(answer) -> Passed:
 def within(answer) -> Passed:
     """`within(function, x, seconds)`: the result, or None and the task is gone."""
     x = 100
-    report, raised, late = run(_three_calls, answer, x, limit=2 * LIMIT_S, setup=_with_witness)
+    report, raised, late = run(_three_calls, answer, x, limit=3 * LIMIT_S, setup=_with_witness)
     if report.returned is None:
         raise NotYet(
-            "A function that took 0.1 s of 20 s came back as None. Does a quick result get through?"
+            f"A function that took 0.1 s of {QUICK_S:g} s came back as None. Does a quick result "
+            "get through?"
         )
     if isinstance(report.returned, ray.ObjectRef):
         raise NotYet("You returned a ref, not a result. Get what it stands for: ray.get(...)")
     _by_tasks(_values(Report([report.returned], report.process, {}), [x]), report, None)
+    if report.took >= QUICK_S:
+        raise NotYet(
+            f"function(x) took 0.1 s, and within returned after {report.took:.1f} s: it waited for "
+            f"the whole limit of {QUICK_S:g} s. Return as soon as the result is there; ray.get "
+            "takes a timeout."
+        )
     if raised is not None:
         raise NotYet(
             f"function(x) raised a KeyError, and within returned {raised[:60]} as if all were "
@@ -257,7 +285,8 @@ def _in_order(ran: list[Ran], items: list[int], picture) -> None:
             at for at, (is_, want) in enumerate(zip(values, items, strict=True)) if is_ != want
         )
         raise NotYet(
-            f"All results are there, but at place {at} is that of item {items.index(values[at])}. "
+            f"All results are there, but the one at place {at + 1} is that of item "
+            f"{items.index(values[at]) + 1}. "
             "They should stand in the order of the items, whichever was ready first.",
             picture,
         )
@@ -319,6 +348,34 @@ def _each(answer, numbers, more, _) -> Report:
     return Report(returned, os.getpid(), sent)
 
 
+def _small_batches(answer) -> list[tuple[int, list | str, int]]:
+    """For each of SMALL: the number of items, what came out, and how many tasks were submitted."""
+    came, began = [], time.time()
+    with observe.tasks() as ran:
+        for count in SMALL:
+            since = time.time() - began
+            time.sleep(0.01)  # Ray tells in whole milliseconds
+            try:
+                returned = answer(_same, list(range(count)), SIZE)
+            except Exception as error:
+                returned = f"raised {type(error).__name__}: {str(error)[:60]}"
+            if not isinstance(returned, list | tuple | str):
+                returned = f"returned {type(returned).__name__}"
+            came.append((count, returned, since, time.time() - began))
+    return [
+        (
+            count,
+            returned if isinstance(returned, str) else list(returned),
+            sum(since <= task.submitted <= until for task in ran),
+        )
+        for count, returned, since, until in came
+    ]
+
+
+def _same(item):
+    return item
+
+
 def _warm(*_) -> None:
     """Two workers, where there are cores for them, so that tasks overlap at once."""
     start_workers(min(2, int(ray.cluster_resources().get("CPU", 1))))
@@ -355,11 +412,14 @@ def _three_calls(answer, x, witness) -> tuple[Report, str | None, Late | None]:
 
     The text of what it returned instead of raising; no third call if the first went wrong.
     """
-    report = Report(answer(_compute, x, 20.0), os.getpid(), {})
-    if not isinstance(report.returned, Ran) or report.returned.process == report.process:
+    start = time.time()
+    report = Report(answer(_compute, x, QUICK_S), os.getpid(), {})
+    report.took = time.time() - start
+    by_task = isinstance(report.returned, Ran) and report.returned.process != report.process
+    if not by_task or report.took >= QUICK_S:
         return report, None, None
     try:
-        return report, repr(answer(_raise, 1, 20.0)), None
+        return report, repr(answer(_raise, 1, QUICK_S)), None
     except KeyError:
         pass
     for limit in LATE_S:

@@ -8,22 +8,25 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import ray
-from ray.util.state import list_actors
+from ray.util.state.common import ActorState
 
-from helpers import plots
-from helpers.check import NotYet, Passed, exercise, run
+from helpers import observe, plots
+from helpers.check import NotYet, Passed, exercise, kill_process, run
 from helpers.observe import Task
 
 # --- team ---
+
+ANSWER_S = 60.0  # for processes to start on a busy machine
 
 
 @exercise
 def team(answer) -> Passed:
     """`team(worker, count)`: as many actors of a class, declared with all cores, at once."""
     count = 3
-    made, distinct, reserved = run(_team, answer, count, limit=90.0)
+    made, distinct, reserved, answers = run(_team, answer, count, limit=90.0)
     if isinstance(made, str):
         raise NotYet(f"Return a list of {count} actor handles; you returned {made}.")
     if made != count:
@@ -34,6 +37,11 @@ def team(answer) -> Passed:
         raise NotYet(
             f"Your {count} actors ask for {sum(reserved):g} cores between them, so they do not fit "
             "on every machine. Say for each one, when you make it, that it needs none."
+        )
+    if answers < count:
+        raise NotYet(
+            f"Only {answers} of your {count} actors answered within {ANSWER_S:g} s. They reserve "
+            f"{sum(reserved):g} cores; does something else here hold all of them?"
         )
     return Passed(f"{count} actors answered, and together they reserve {sum(reserved):g} cores.")
 
@@ -48,25 +56,21 @@ def _team(answer, count):
     every = int(ray.cluster_resources()["CPU"])
     call = Call(answer, ray.remote(num_cpus=every)(type(mark, (Wanting,), {})), count)
     if not call.ended.wait(5):
-        return "nothing within 5 s", 0, []
+        return "nothing within 5 s", 0, [], 0
     if call.error:
         raise call.error
     actors = call.value
     if not isinstance(actors, list | tuple):
-        return type(actors).__name__, 0, []
+        return type(actors).__name__, 0, [], 0
     others = [type(one).__name__ for one in actors if not isinstance(one, ray.actor.ActorHandle)]
     if others:
-        return f"a list with {others[0]} in it", 0, []
-    reserved = [row.required_resources.get("CPU", 0) for row in _actors(mark)]
+        return f"a list with {others[0]} in it", 0, [], 0
+    reserved = [row.required_resources.get("CPU", 0) for row in observe.actors(class_name=mark)]
+    answers = []
     if len(set(actors)) == count and sum(reserved) <= 1:
-        ray.get([actor.answer.remote() for actor in actors])
-    return len(actors), len(set(actors)), reserved
-
-
-def _actors(class_name: str) -> list:
-    """The state API's rows of the actors of a class, the dead ones included."""
-    address = ray.get_runtime_context().gcs_address
-    return list_actors(address=address, filters=[("class_name", "=", class_name)], detail=True)
+        sent = [actor.answer.remote() for actor in actors]
+        answers, _ = ray.wait(sent, num_returns=count, timeout=ANSWER_S)
+    return len(actors), len(set(actors)), reserved, len(answers)
 
 
 # --- fallen ---
@@ -75,13 +79,18 @@ def _actors(class_name: str) -> list:
 @exercise
 def fallen(answer) -> Passed:
     """`fallen(links)`: the names whose run failed, without waiting for those that still run."""
-    names = random.sample(["ada", "bob", "cleo", "dan", "eve", "finn"], 5)
-    raised, died, running, *well = names
+    names = random.sample(["ada", "bob", "cleo", "dan", "eve", "finn", "gus"], 7)
+    raised, died, running, well = names[:2], names[2:4], names[4], names[5:]
     got = run(_fallen, answer, raised, died, running, well, limit=90.0)
     if got == _WAITED:
         raise NotYet(
             f"Your function waited for {running}, which still runs. Ask only the links that are "
             "ready; ray.wait with timeout=0 tells which."
+        )
+    if isinstance(got, _Uncaught):
+        raise NotYet(
+            f"ray.get raised the error of a child, {got.error}, and your function let it through. "
+            "An error is what tells you that the child failed: catch it, and go on to the next."
         )
     if not isinstance(got, list | tuple | set) or not all(isinstance(one, str) for one in got):
         raise NotYet(f"Return a list of names; you returned {type(got).__name__}: {got!r:.80}")
@@ -95,37 +104,50 @@ def fallen(answer) -> Passed:
                 f"{name} ended well, and you named it. A link that is ready need not have failed: "
                 "what does ray.get say?"
             )
-    if raised in got and died not in got:
+    named = set(got)
+    if named == set(raised):
         raise NotYet(
-            f"{died} lost its process, and you missed it. That is no RayTaskError; which exception "
-            "stands for all of Ray's errors?"
+            f"{' and '.join(died)} lost their processes, and you missed them. That is no "
+            "RayTaskError; which exception stands for all of Ray's errors?"
         )
-    if died in got and raised not in got:
+    if named == set(died):
         raise NotYet(
-            f"{raised} raised an exception of its own, and you missed it: you named {died} only, "
-            "whose process died. Which exception stands for both?"
+            f"{' and '.join(raised)} raised exceptions of their own, and you missed them: you "
+            f"named {' and '.join(died)} only, whose processes died. Which exception stands for "
+            "both?"
         )
-    if set(got) != {raised, died}:
-        missed = " and ".join({raised, died} - set(got))
+    if missed := {*raised, *died} - named:
         raise NotYet(
-            f"You missed {missed}. Several links were ready at once: how many does ray.wait look "
-            "for, and do you ask each?"
+            f"You missed {', '.join(missed)}. Several links were ready at once: how many does "
+            "ray.wait look for, and do you ask each?"
         )
-    return Passed(f"{raised} raised, {died} lost its process, and {running} still runs.")
+    return Passed(
+        f"{' and '.join(raised)} raised, {' and '.join(died)} lost their processes, and {running} "
+        "still runs."
+    )
 
 
 _WAITED = "waited"
 
 
+class _Uncaught(NamedTuple):
+    """What the answer let through."""
+
+    error: str
+
+
 def _fallen(answer, raised, died, running, well):
     links = {name: _ends.remote() for name in well}
-    links |= {raised: _raises.remote(), died: _dies.remote()}
+    links |= {name: _raises.remote() for name in raised}
+    links |= {name: _dies.remote() for name in died}
     ray.wait(list(links.values()), num_returns=len(links))
     links[running] = _runs.remote()
     shuffled = {name: links[name] for name in random.sample(list(links), len(links))}
     call = Call(answer, shuffled)
     if not call.ended.wait(4):
         return _WAITED
+    if isinstance(call.error, ray.exceptions.RayError):
+        return _Uncaught(type(call.error).__name__)
     if call.error:
         raise call.error
     return call.value
@@ -199,6 +221,11 @@ def restarted(answer) -> Passed:
         raise NotYet(
             f"{case} Then {', '.join(expected)} should start anew, and you named {named}.", picture
         )
+    if refuses not in ("", "ValueError"):
+        raise NotYet(
+            "No strategy is called 'all for none'. There your function raised a "
+            f"{refuses}; raise a ValueError, which says that the argument is wrong."
+        )
     if not refuses:
         raise NotYet(
             "No strategy is called 'all for none', and your function took it all the same. Raise "
@@ -208,14 +235,14 @@ def restarted(answer) -> Passed:
     return Passed("all three strategies, for the first, a middle and the last child.", picture)
 
 
-def _restarted(answer, children, cases) -> tuple[list, bool]:
-    """What the learner's function returned in each case, and whether it refuses a wrong name."""
+def _restarted(answer, children, cases) -> tuple[list, str]:
+    """What the learner's function returned in each case, and what it raised at a wrong name."""
     answers = [answer(strategy, list(children), failed) for strategy, failed, _ in cases]
     try:
         answer("all for none", list(children), children[0])
-    except ValueError:
-        return answers, True
-    return answers, False
+    except Exception as error:
+        return answers, type(error).__name__
+    return answers, ""
 
 
 def _who(children: list[str], failed: str, anew: list, title: str):
@@ -268,12 +295,14 @@ class Life:
     """What was seen of one actor; times are seconds since the attack began."""
 
     child: str
-    handle: str  # the actor's name in Ray
+    row: ActorState
     start: float
     end: float
-    pid: int = 0
-    state: str = ""
     killed: bool = False
+
+    @property
+    def state(self) -> str:
+        return self.row.state
 
 
 class Attack(Call):
@@ -293,13 +322,13 @@ class Attack(Call):
     def look(self) -> list[Life]:
         """The lives that have not ended."""
         now = time.monotonic() - self.began
-        for row in _actors(self.mark):
+        for row in observe.actors(class_name=self.mark):
             child = row.name.partition(" ")[0]
-            life = self.lives.setdefault(row.actor_id, Life(child, row.name, now, now))
+            life = self.lives.setdefault(row.actor_id, Life(child, row, now, now))
             if life.state != "DEAD":
                 life.end = now
                 life.start = life.start if life.state == "ALIVE" else now
-            life.pid, life.state = row.pid or life.pid, row.state
+            life.row = row
         return [life for life in self.lives.values() if life.state != "DEAD"]
 
     def alive(self, child: str) -> Life | None:
@@ -319,7 +348,7 @@ class Attack(Call):
 
     def kill(self, life: Life) -> None:
         life.killed = True
-        os.kill(life.pid, signal.SIGKILL)
+        kill_process(life.row)
         self.wait(lambda: life not in self.look(), 30)
 
 
@@ -333,6 +362,7 @@ def _attack(answer, names, most, within, victims) -> tuple[str, list[Life]]:
 
 def _outcome(attack: Attack, names, most, within, victims) -> str:
     attack.wait(lambda: any(map(attack.alive, names)) or attack.ended.is_set(), 30)
+    attack.wait(lambda: all(_of(attack, name) for name in names) or attack.ended.is_set(), 3)
     missing = [name for name in names if not _of(attack, name)]
     if missing and not attack.ended.is_set():
         return f"{' and '.join(missing)} did not start. Start all names before you wait for any."
@@ -347,7 +377,9 @@ def _outcome(attack: Attack, names, most, within, victims) -> str:
             return _wrong_end(attack, what)
         attack.wait(lambda child=victim: _of(attack, child) or attack.ended.is_set(), 5)
         if attack.ended.is_set():
-            return f"{what} in {within:g} s. Your function {_did(attack)}; it should have gone on."
+            if failures > most:
+                what += f", but the one before was longer ago than the {within:g} s allowed for"
+            return f"{what}. Your function {_did(attack)}; it should have gone on."
         if not _of(attack, victim):
             return f"{what}. 5 s later {victim} was not started again. Do you watch every link?"
         attack.wait(lambda child=victim: attack.alive(child), 30)
@@ -356,7 +388,7 @@ def _outcome(attack: Attack, names, most, within, victims) -> str:
         if len(_of(attack, victim)) > 1:
             return f"{what}. You started {victim} more than once."
     for life in attack.look():
-        ray.get_actor(life.handle).end.remote()
+        ray.get_actor(life.row.name).end.remote()
     if not attack.ended.wait(5):
         return "Every run had ended well, and 5 s later your function had not returned."
     if attack.value != {name: "ended well" for name in names}:
@@ -390,12 +422,16 @@ def _did(attack: Attack) -> str:
     return f"raised {type(attack.error).__name__}: {text[0]:.100}"
 
 
+def _still(task: Task) -> str:
+    return "still alive" if task.state == "ALIVE" else ""
+
+
 def _drawn(lives: list[Life]):
     tasks = [
-        Task(one.child, one.pid, one.start, one.end, "FAILED" if one.killed else "FINISHED")
+        Task(one.child, 0, one.start, one.end, "FAILED" if one.killed else one.state)
         for one in sorted(lives, key=lambda one: one.child)
     ]
     figure, axis = plots.figure(6, 0.9 + 0.4 * len({one.child for one in lives}))
     title = "Your children; a cross is a kill"
-    plots.gantt(tasks, title, lambda one: one.name, lambda one: "", legend=False, axis=axis)
+    plots.gantt(tasks, title, lambda one: one.name, _still, legend=False, axis=axis)
     return figure

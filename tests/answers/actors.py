@@ -122,6 +122,25 @@ class Tally:
             "should be a dict",
         ),
         (
+            "decorated, with a Counter",
+            """
+from collections import Counter
+
+@ray.remote
+class Tally:
+    def __init__(self):
+        self.words = Counter()
+
+    def add(self, word):
+        self.words[word] += 1
+        return self.words[word]
+
+    def counts(self):
+        return self.words
+""",
+            "Take @ray.remote off",
+        ),
+        (
             "a function",
             """
 def Tally():
@@ -272,6 +291,24 @@ def report_all(function, items, tally):
         ),
     ],
     "spread": [
+        (
+            "keeps results by item",
+            """
+def spread(actors, items):
+    idle, busy, results = list(actors), {}, {}
+    for item in items:
+        if not idle:
+            [done], _ = ray.wait(list(busy))
+            other, actor = busy.pop(done)
+            results[other] = ray.get(done)
+            idle.append(actor)
+        actor = idle.pop()
+        busy[actor.work.remote(item)] = (item, actor)
+    results |= {item: ray.get(ref) for ref, (item, _) in busy.items()}
+    return [results[item] for item in items]
+""",
+            "keep results by place in the list",
+        ),
         (
             "round robin",
             """
@@ -583,24 +620,6 @@ class Survivor:
 
 RIGHT = {
     "tally": [
-        (
-            "decorated, with a Counter",
-            """
-from collections import Counter
-
-@ray.remote
-class Tally:
-    def __init__(self):
-        self.words = Counter()
-
-    def add(self, word):
-        self.words[word] += 1
-        return self.words[word]
-
-    def counts(self):
-        return self.words
-""",
-        ),
         (
             "async",
             """

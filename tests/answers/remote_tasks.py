@@ -140,6 +140,47 @@ def in_batches(function, items, size):
             "your 7 task(s) took",
         ),
         (
+            "one task too many where size divides",
+            """
+def in_batches(function, items, size):
+    @ray.remote
+    def batch(some):
+        return [function(item) for item in some]
+
+    count = len(items) // size + 1
+    refs = [batch.remote(items[i * size : (i + 1) * size]) for i in range(count)]
+    return sum(ray.get(refs), [])
+""",
+            "you submitted 3 task(s) for 6 items; 2 are needed",
+        ),
+        (
+            "three batches and no other number",
+            """
+def in_batches(function, items, size):
+    @ray.remote
+    def batch(some):
+        return [function(item) for item in some]
+
+    cuts = items[:size], items[size : 2 * size], items[2 * size :]
+    first, second, third = ray.get([batch.remote(some) for some in cuts])
+    return first + second + third
+""",
+            "you submitted 3 task(s) for 6 items; 2 are needed",
+        ),
+        (
+            "stumbles over no items",
+            """
+def in_batches(function, items, size):
+    @ray.remote
+    def batch(some):
+        return [function(item) for item in some]
+
+    first, *others = [batch.remote(items[at : at + size]) for at in range(0, len(items), size)]
+    return ray.get(first) + [result for ref in others for result in ray.get(ref)]
+""",
+            "for 0 items you raised ValueError",
+        ),
+        (
             "takes size for the number of batches",
             """
 def in_batches(function, items, size):
@@ -240,7 +281,21 @@ def share_once(function, array, numbers):
     task = ray.remote(lambda n: function(array, n))
     return ray.get([task.remote(n) for n in numbers])
 """,
-            "pickled inside the function",
+            "mentions the array",
+        ),
+        (
+            "puts it and captures it all the same",
+            """
+def share_once(function, array, numbers):
+    ref = ray.put(array)
+
+    @ray.remote
+    def task(n):
+        return function(array, n)
+
+    return ray.get([task.remote(n) for n in numbers])
+""",
+            "pickled 2 time(s), and the tasks worked on a copy that came inside",
         ),
         (
             "one task for all",
@@ -360,6 +415,19 @@ def within(function, x, seconds):
     return result if time.time() - start < seconds else None
 """,
             "waited until the task had ended",
+        ),
+        (
+            "sleeps for the whole limit",
+            """
+def within(function, x, seconds):
+    ref = ray.remote(function).remote(x)
+    time.sleep(seconds)
+    ready, _ = ray.wait([ref], timeout=0)
+    if ready:
+        return ray.get(ref)
+    ray.cancel(ref, force=True)
+""",
+            "waited for the whole limit",
         ),
         (
             "cancels before it looks",

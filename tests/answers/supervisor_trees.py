@@ -118,7 +118,7 @@ def fallen(links):
                 pass
     return names
 """,
-            "raised an exception of its own",
+            "raised exceptions of their own",
         ),
         (
             "looks for exceptions of the code only",
@@ -159,7 +159,32 @@ def fallen(links):
                 return [name]
     return []
 """,
-            "you missed it",
+            "how many does ray.wait look for",
+        ),
+        (
+            "asks one of the ready",
+            """
+def fallen(links):
+    ready, _ = ray.wait(list(links.values()), timeout=0)
+    names = []
+    for name, link in links.items():
+        if link in ready:
+            try:
+                ray.get(link)
+            except ray.exceptions.RayError:
+                names.append(name)
+    return names
+""",
+            "how many does ray.wait look for",
+        ),
+        (
+            "catches nothing",
+            """
+def fallen(links):
+    ready, _ = ray.wait(list(links.values()), num_returns=len(links), timeout=0)
+    return [name for name, link in links.items() if link in ready and ray.get(link) is None]
+""",
+            "your function let it through",
         ),
         (
             "returns refs",
@@ -239,6 +264,32 @@ def restarted(strategy, children, name):
     return children[children.index(name) :]
 """,
             "all for none",
+        ),
+        (
+            "a dict that raises its own error",
+            """
+def restarted(strategy, children, name):
+    at = children.index(name)
+    return {
+        "one for one": [name],
+        "one for all": children,
+        "rest for one": children[at:],
+    }[strategy]
+""",
+            "There your function raised a KeyError",
+        ),
+        (
+            "a dict, and one too few",
+            """
+def restarted(strategy, children, name):
+    at = children.index(name)
+    return {
+        "one for one": [name],
+        "one for all": children,
+        "rest for one": children[at + 1 :],
+    }[strategy]
+""",
+            "rest for one",
         ),
         (
             "in upper case",
@@ -374,7 +425,7 @@ def supervise(names, start, most, within):
             links[actors[name].run.remote()] = name
     return results
 """,
-            "in 0.01 s",
+            "longer ago than the 0.01 s allowed for",
         ),
         (
             "restarts all",

@@ -409,6 +409,21 @@ def at_most(function, items, limit):
             "of type list",
         ),
         (
+            "gets the last ones together",
+            """
+def at_most(function, items, limit):
+    running = []
+    for item in items:
+        if len(running) == limit:
+            [ready], running = ray.wait(running)
+            yield ray.get(ready)
+        running.append(function.remote(item))
+    for value in ray.get(running):
+        yield value
+""",
+            "2 results that had been there before were still inside",
+        ),
+        (
             "returns a list",
             """
 def at_most(function, items, limit):
