@@ -1,4 +1,4 @@
-"""The benchmark: every way does the recorded steps, and the promised numbers come out."""
+"""The benchmarks run as a person runs them, do what they say, and print what was measured."""
 
 import json
 import multiprocessing
@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from benchmarks import sweep
+from benchmarks import core, sweep
+from helpers import paths
 
 RUN = {way for way in sweep.WAYS if (way, True) not in sweep.NOT_RUN}
 CONFIG = {"lr": 0.1, "momentum": 0.5, "batch_size": 64}
@@ -15,12 +16,22 @@ CONFIG = {"lr": 0.1, "momentum": 0.5, "batch_size": 64}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The whole table at two samples, as a person runs it: what it printed, and its JSON."""
-    file = tmp_path_factory.mktemp("bench") / "numbers.json"
-    command = [sys.executable, "-m", "benchmarks.sweep", "--sizes", "2", "--repeats", "1"]
+    """The sweep's whole table at two samples."""
+    folder = tmp_path_factory.mktemp("sweep")
+    return run_as_a_person("benchmarks.sweep", folder, "--sizes", "2", "--repeats", "1")
+
+
+@pytest.fixture(scope="module")
+def core_run(tmp_path_factory):
+    return run_as_a_person("benchmarks.core", tmp_path_factory.mktemp("core"), "--repeats", "1")
+
+
+def run_as_a_person(module, folder, *options):
+    """What a benchmark printed, and its JSON."""
+    file = folder / "numbers.json"
     done = subprocess.run(
-        [*command, "--json", str(file)],
-        cwd=sweep.paths.ROOT,
+        [sys.executable, "-m", module, *options, "--json", str(file)],
+        cwd=paths.ROOT,
         capture_output=True,
         text=True,
         timeout=300,
@@ -69,3 +80,26 @@ def test_table_says_what_was_not_run(run):
 def test_other_steps_than_the_recorded_are_found_out(done):
     with pytest.raises(RuntimeError, match="lab did not do the recorded steps"):
         sweep.check_same_steps("lab", done, [sweep.Trial(CONFIG, 10)])
+
+
+def test_core_measures_every_way_once_a_repeat(core_run):
+    summary = core_run[1]
+    assert summary["cores"] == multiprocessing.cpu_count()
+    assert list(summary["sorts"]) == list(core.WAYS)
+    assert list(summary["round_trip"]) == list(summary["calls"]) == list(core.PROCESSES)
+    measured = [summary[measure] for measure in ("sorts", "round_trip", "calls")]
+    for repeats in [repeats for ways in measured for repeats in ways.values()]:
+        assert len(repeats) == 1 and repeats[0] > 0
+
+
+def test_core_prints_its_progress_and_its_table(core_run):
+    printed, summary = core_run
+    assert all(name in printed for name in core.NAMES.values())
+    assert "repeat 1 of 1" in printed
+    assert printed.endswith(core.table(summary) + "\n")
+
+
+def test_efficiency_is_the_speed_up_a_core():
+    summary = {"cores": 2, "sorts": {"row": [4.0, 6.0, 4.0], "ray": [2.0, 4.0, 4.0]}}
+    assert core.efficiency(summary, "row") == 0.5
+    assert core.efficiency(summary, "ray") == 0.75  # the median of 1, 0.75 and 0.5

@@ -3,11 +3,12 @@
 import os
 import sys
 import threading
+import time
 
 import pytest
 from ray import cloudpickle
 
-from helpers import observe, plots
+from helpers import check, observe, plots
 from helpers.observe import Task
 
 # As if the functions below stood in a notebook: workers get them by value.
@@ -86,6 +87,27 @@ def test_an_error_in_the_block_is_passed_on_at_once(ray):
     with pytest.raises(KeyError), observe.tasks() as ran:
         raise KeyError
     assert ran == []
+
+
+def test_tells_actors_and_their_processes_dead_ones_included(ray):
+    @ray.remote(num_cpus=0)
+    class Passing:
+        def process(self):
+            return os.getpid()
+
+    actor = Passing.options(name="passing").remote()
+    process = ray.get(actor.process.remote())
+    [row] = observe.actors(name="passing", class_name="Passing")
+    assert (row.state, row.pid) == ("ALIVE", process)
+
+    check.kill_process(row)
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        ray.get(actor.process.remote())
+    deadline = time.monotonic() + 30
+    while observe.actors(class_name="Passing", state="DEAD") == [] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    [row] = observe.actors(class_name="Passing")
+    assert row.state == "DEAD"
 
 
 def test_overlap_is_the_average_number_at_once():

@@ -248,7 +248,7 @@ def survivor(answer) -> Passed:
 
 def _reports(tasks: list[Task], ran: dict):
     """Where and when the function ran, when the tally counted, and when report_all returned."""
-    began = min(task.start for task in tasks)
+    began = min(ran["returned"], *(task.start for task in tasks))
     shown = [Task("function", one.worker, one.start - began, one.end - began) for one in tasks]
     counted = [moment - began for moment in ran["counted"]]
     shown += [Task("counted", 0, moment - 0.05, moment) for moment in counted]
