@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+import uuid
 
 import pytest
 from ray import cloudpickle
@@ -95,18 +96,19 @@ def test_tells_actors_and_their_processes_dead_ones_included(ray):
         def process(self):
             return os.getpid()
 
-    actor = Passing.options(name="passing").remote()
+    name = f"passing {uuid.uuid4()}"
+    actor = Passing.options(name=name).remote()
     process = ray.get(actor.process.remote())
-    [row] = observe.actors(name="passing", class_name="Passing")
+    [row] = observe.actors(name=name, state="ALIVE")
     assert (row.state, row.pid) == ("ALIVE", process)
 
     check.kill_process(row)
     with pytest.raises(ray.exceptions.ActorDiedError):
         ray.get(actor.process.remote())
     deadline = time.monotonic() + 30
-    while observe.actors(class_name="Passing", state="DEAD") == [] and time.monotonic() < deadline:
+    while observe.actors(name=name, state="DEAD") == [] and time.monotonic() < deadline:
         time.sleep(0.05)
-    [row] = observe.actors(class_name="Passing")
+    [row] = observe.actors(name=name)
     assert row.state == "DEAD"
 
 
