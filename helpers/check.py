@@ -228,7 +228,8 @@ def _is_stub(answer: Any) -> bool:
     ] == [None]
 
 
-@ray.remote(num_cpus=0, max_retries=0, num_returns="streaming")
+# Once in hundreds of checks Ray 2.60 ends this process unasked; whoever ends it twice did ask.
+@ray.remote(num_cpus=0, max_retries=1, num_returns="streaming")
 def _attempt(function, args, setup):
     if setup:
         args = (*args, setup(*args))
