@@ -151,7 +151,9 @@ def run(
     except ray.exceptions.RayError as error:
         raise NotYet(f"Your code ended the process that ran it: {_first_line(error)}") from None
     finally:
-        ray.cancel(outcomes, force=True)
+        # What it started ends with it. A recursive cancel names those workers once more, later,
+        # when one of them may serve the next check.
+        ray.cancel(outcomes, force=True, recursive=False)
     if kind == "raised":
         raise NotYet(_their_error((function, *args), *detail))
     if kind == "unsendable":
@@ -185,7 +187,12 @@ def kill_process(actor: ActorState) -> None:
 
     Args:
         actor: its row, from `observe.actors`.
+
+    Raises:
+        ValueError: the row names no process, because the actor was not alive.
     """
+    if actor.state != "ALIVE":  # its pid may be 0, which is a signal's word for a whole group
+        raise ValueError(f"the actor {actor.actor_id} is {actor.state}, so there is none to end")
     there = NodeAffinitySchedulingStrategy(actor.node_id, soft=False)
     ray.get(_kill.options(scheduling_strategy=there).remote(actor.pid))
 
@@ -228,8 +235,7 @@ def _is_stub(answer: Any) -> bool:
     ] == [None]
 
 
-# Once in hundreds of checks Ray 2.60 ends this process unasked; whoever ends it twice did ask.
-@ray.remote(num_cpus=0, max_retries=1, num_returns="streaming")
+@ray.remote(num_cpus=0, max_retries=0, num_returns="streaming")
 def _attempt(function, args, setup):
     if setup:
         args = (*args, setup(*args))

@@ -110,6 +110,8 @@ def test_tells_actors_and_their_processes_dead_ones_included(ray):
         time.sleep(0.05)
     [row] = observe.actors(name=name)
     assert row.state == "DEAD"
+    with pytest.raises(ValueError, match="is DEAD"):
+        check.kill_process(row)
 
 
 def test_overlap_is_the_average_number_at_once():
