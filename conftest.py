@@ -27,6 +27,16 @@ def pytest_unconfigure(config):
     _cleanup.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_teststatus(report, config):
+    """Say at once why a test failed: a run that is cut off never comes to its summary."""
+    if report.failed:
+        lines = report.longreprtext.strip().splitlines()
+        why = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
+        print(f"\n{report.nodeid}: {why}")
+    return (yield)
+
+
 def course_ray() -> dict[str, str]:
     """The environment in which a plain `ray.init()` joins the test run's Ray."""
     if not _environment and "RAY_ADDRESS" not in os.environ:

@@ -7,6 +7,7 @@ solved lab.
 """
 
 import functools
+import time
 
 import nbformat
 import pytest
@@ -27,6 +28,7 @@ ANSWERS = [
         ("the solution", "done"),
     ]
 ]
+LIMIT_S = 1_200  # for one lab with all its answers; 5 minutes on two quiet cores
 STRICT = "import os; os.environ['RAY_LABS_STRICT'] = '{}'"
 
 
@@ -48,8 +50,14 @@ def play(lab: str) -> dict[tuple[str, str], str] | Exception:
         cells[exercise.index : exercise.index + 2] = [*played, _code(STRICT.format(0))]
     notebook = nbformat.from_dict({**read(lab), "cells": cells})
     resources = {"metadata": {"path": str(paths.NOTEBOOKS)}}
+    deadline = time.monotonic() + LIMIT_S
+
+    def in_time(cell, cell_index):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{lab} ran for {LIMIT_S} s and had come to:\n{cell.source}")
+
     try:
-        NotebookClient(notebook, timeout=300, resources=resources).execute()
+        NotebookClient(notebook, timeout=300, resources=resources, on_cell_start=in_time).execute()
     except Exception as error:
         return error
     return {
