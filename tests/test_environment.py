@@ -1,6 +1,8 @@
 """pyproject.toml, constraints.txt and environment.yml name one environment."""
 
 import re
+import subprocess
+import sys
 import tomllib
 
 from helpers import paths
@@ -47,3 +49,9 @@ def test_no_file_names_where_packages_come_from():
     for name in ("constraints.txt", "environment.yml", "pyproject.toml", "Makefile"):
         text = (paths.ROOT / name).read_text()
         assert "://" not in text and "index-url" not in text, name
+
+
+def test_importing_ray_compiles_no_grammar():
+    """Each process that Ray starts imports it: a second more there is a second more everywhere."""
+    program = "import ray, sys; sys.exit('rfc3987_syntax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
