@@ -3,7 +3,9 @@
 import html
 import io
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -82,6 +84,7 @@ def curves(
     stopped: Collection[str] = (),
     rungs: Sequence[int] = (),
     best: str | None = None,
+    form: str = ".1%",
 ) -> None:
     """Draw learning curves into `axis`, one line a trial.
 
@@ -91,6 +94,7 @@ def curves(
         stopped: the trials that the scheduler stopped; each gets a dot where it ended.
         rungs: iterations at which the scheduler may stop a trial, drawn as vertical lines.
         best: the trial to draw in front, labelled with its last value.
+        form: how that value is written, as in a format string.
     """
     for rung in rungs:
         axis.axvline(rung, color=PALE, linewidth=1, linestyle=":", zorder=0)
@@ -106,7 +110,7 @@ def curves(
         values = trials[best]
         axis.plot(range(1, len(values) + 1), values, color=GREEN, linewidth=3)
         axis.annotate(
-            f"best {values[-1]:.1%}",
+            f"best {values[-1]:{form}}",
             (len(values), values[-1]),
             xytext=(6, 0),
             textcoords="offset points",
@@ -298,6 +302,44 @@ def tree(
     widest = max((x for x, _ in places.values()), default=0)
     axis.set(xlim=(-0.6, widest + 0.6), ylim=(deepest + 0.5, -0.5), title=title)
     axis.axis("off")
+    show()
+
+
+def family(
+    exploits: Iterable[tuple[int, str, str]],
+    members: Sequence[str],
+    last: int,
+    title: str = "",
+    path: Sequence[tuple[int, str]] = (),
+    axis: Axes | None = None,
+) -> None:
+    """Draw a population over time: one line a member, one arrow for each copy of an agent.
+
+    Args:
+        exploits: (iteration, target, donor): at that iteration target became a copy of donor.
+        members: names, from top to bottom.
+        last: the last iteration.
+        title: what the reader should see.
+        path: (since, member), oldest first: where one agent lived, drawn in green up to `last`.
+        axis: where to draw; by default into a figure of its own, which is shown.
+    """
+    axis, show = _canvas(axis, 0.34 * len(members) + 1.2)
+    row = {member: y for y, member in enumerate(members)}
+    axis.hlines(row.values(), 0, last, color=PALE, linewidth=2)
+    drawn = Counter()
+    for iteration, target, donor in exploits:
+        x = iteration + 0.12 * drawn[iteration]  # beside those of the same iteration
+        drawn[iteration] += 1
+        arrow = {"arrowstyle": "-|>", "color": GREY, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
+        axis.annotate("", (x, row[target]), (x, row[donor]), arrowprops=arrow)
+        axis.plot(x, row[target], "X", color=RED, markersize=7)
+    for (since, member), (until, after) in pairwise([*path, (last, None)]):
+        axis.plot([since, until], [row[member]] * 2, color=GREEN, linewidth=5, zorder=1)
+        if after:
+            axis.plot([until] * 2, [row[member], row[after]], color=GREEN, linewidth=2, zorder=1)
+    axis.set(yticks=range(len(members)), yticklabels=members, xlim=(0, last + 0.3), title=title)
+    axis.set(ylim=(len(members) - 0.5, -0.5), xlabel="iteration")
+    axis.tick_params(axis="y", length=0)
     show()
 
 

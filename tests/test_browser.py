@@ -128,8 +128,8 @@ def test_lab_00(open_lab):
     expect(solution.locator("pre")).to_be_visible()
 
 
-@pytest.mark.parametrize("lab", CORE if PICTURES else CORE[:1])
-def test_core_lab(open_lab, lab):
+@pytest.mark.parametrize("lab", [*CORE, "12_tune_sb3"] if PICTURES else CORE[:1])
+def test_pictures_and_verdicts(open_lab, lab):
     notebook = run_all(open_lab(lab), lab, 420)
     assert_calm(notebook)
     for cell in read(lab)["cells"]:
@@ -137,6 +137,18 @@ def test_core_lab(open_lab, lab):
             picture = output(notebook, lab, cell["id"]).locator("img")
             assert picture.count() == 1, cell["id"]
             assert picture.evaluate("image => image.naturalWidth") > 300, cell["id"]
+        if cell["cell_type"] == "code" and "SweepView(" in cell["source"]:
+            headline = output(notebook, lab, cell["id"]).locator("img").get_attribute("alt")
+            assert re.match(r"[1-9]\d* trials · [1-9]\d* complete", headline)
+        if cell["cell_type"] == "code" and "animate.pendulums" in cell["source"]:
+            swing = output(notebook, lab, cell["id"]).locator(".jp-RenderedHTMLCommon svg")
+            assert 1_000 < len(swing.evaluate("svg => svg.outerHTML")) < 200_000
+            turned = "svg => svg.querySelector('line').getCTM().b"
+            before = swing.evaluate(turned)
+            swing.page.wait_for_function(
+                "([svg, before]) => svg.querySelector('line').getCTM().b != before",
+                arg=[swing.element_handle(), before],
+            )
     for exercise in exercises(lab):
         check = read(lab)["cells"][exercise.index + 1]["id"]
         assert "not started" in output(notebook, lab, check).inner_text()

@@ -165,3 +165,15 @@ def test_tree_places_children_under_their_parent():
     assert places == {"root": (0.5, 0), "a": (0.0, 1), "b": (1.0, 1)}
     colours = {text.get_text(): text.get_bbox_patch().get_edgecolor() for text in axis.texts}
     assert colours["b"] != colours["a"] == colours["root"]
+
+
+def test_a_family_has_a_cross_a_copy_and_a_green_line_along_a_path():
+    exploits = [(2, "b", "a"), (4, "c", "b")]
+    _, axis = plots.figure()
+    plots.family(exploits, "abc", 8, "A title", [(0, "a"), (2, "b"), (4, "c")], axis)
+    crosses = [line.get_xydata().tolist() for line in axis.lines if line.get_marker() == "X"]
+    assert crosses == [[[2, 1]], [[4, 2]]]
+    green = [line for line in axis.lines if line.get_color() == plots.GREEN]
+    along = [line.get_xydata().tolist() for line in green if line.get_linewidth() == 5]
+    assert along == [[[0, 0], [2, 0]], [[2, 1], [4, 1]], [[4, 2], [8, 2]]]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b", "c"]

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from helpers import paths, ui
+from helpers import paths, plots, ui
 from tests.notebooks import read
 
 KILLER = """
@@ -91,3 +91,14 @@ def test_it_draws_no_more_often_than_it_should_and_at_the_end_always(view):
     view.report([], False)
     assert not view.should_report([])
     assert view.should_report([], done=True)
+
+
+def test_a_return_is_written_as_it_is(view):
+    view, _ = view
+    view.limits, view.form = (-1_500, 0), ".0f"
+    view.on_trial_complete(0, [], _report(view, "a", [-900.0, -400.0, -123.4]))
+    picture = view._picture()
+    _, axis = plots.figure()
+    plots.curves(axis, view.curves, best="a", form=view.form)
+    assert [text.get_text() for text in axis.texts] == ["best -123"]
+    assert "1 complete" in picture.data

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from IPython.display import HTML, display
 from ray import tune
@@ -16,15 +17,25 @@ class SweepView(tune.Callback, tune.ProgressReporter):
     draw: pass it as both, `tune.RunConfig(callbacks=[view], progress_reporter=view)`.
 
     Args:
-        metric: what the trials report, a fraction between 0 and 1; higher is better.
+        metric: what the trials report; higher is better.
         iterations: after how many a trial is complete.
         rungs: iterations at which the scheduler may stop a trial.
+        limits: least and greatest value that the picture has room for.
+        form: how the best value is written, as in a format string.
         every_s: least time between two pictures, in seconds.
     """
 
-    def __init__(self, metric: str, iterations: int, rungs=(), every_s: float = 1.0):
+    def __init__(
+        self,
+        metric: str,
+        iterations: int,
+        rungs: Sequence[int] = (),
+        limits: tuple[float, float] = (0, 1),
+        form: str = ".1%",
+        every_s: float = 1.0,
+    ):
         self.metric, self.iterations, self.rungs = metric, iterations, tuple(rungs)
-        self.every_s = every_s
+        self.limits, self.form, self.every_s = limits, form, every_s
         self.curves: dict[str, list[float]] = {}
         self.ended: dict[str, str] = {}  # trial id -> "complete", "stopped", "failed" or "cut off"
         self._handle = None
@@ -66,13 +77,14 @@ class SweepView(tune.Callback, tune.ProgressReporter):
         # Only a trial that ran to the end has a final score to compare.
         complete = [name for name, end in self.ended.items() if end == "complete"]
         best = max(complete, key=lambda name: self.curves[name][-1], default=None)
-        plots.curves(axis, self.curves, stopped, self.rungs, best)
+        plots.curves(axis, self.curves, stopped, self.rungs, best, self.form)
         for rung in self.rungs:
             count = sum(len(self.curves[name]) == rung for name in stopped)
-            axis.text(rung, 1.0, f" {count} stopped", color=plots.GREY, fontsize=9, va="top")
+            text = {"s": f" {count} stopped", "color": plots.GREY, "fontsize": 9, "va": "top"}
+            axis.text(rung, self.limits[1], **text)
         axis.set(
             xlim=(0.8, self.iterations + 1.6),
-            ylim=(0, 1),
+            ylim=self.limits,
             xlabel="iteration",
             ylabel=self.metric.replace("_", " "),
             title=self._headline(),
