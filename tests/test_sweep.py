@@ -61,8 +61,8 @@ def view(monkeypatch):
 
 def _report(view, name, scores):
     trial = SimpleNamespace(trial_id=name)
-    for score in scores:
-        view.on_trial_result(0, [], trial, {"score": score})
+    for iteration, score in enumerate(scores, start=1):
+        view.on_trial_result(0, [], trial, {"score": score, "training_iteration": iteration})
     return trial
 
 
@@ -102,3 +102,13 @@ def test_a_return_is_written_as_it_is(view):
     plots.curves(axis, view.curves, best="a", form=view.form)
     assert [text.get_text() for text in axis.texts] == ["best -123"]
     assert "1 complete" in picture.data
+
+
+def test_a_copy_goes_on_from_where_the_other_was(view):
+    view, _ = view
+    trial = _report(view, "a", [0.1, 0.2, 0.3])
+    view.on_trial_result(0, [], trial, {"score": 0.9, "training_iteration": 3})
+    assert view.curves == {"a": [0.1, 0.2, 0.9]}
+    view.on_trial_result(0, [], trial, {"score": 1.0, "training_iteration": 5})
+    assert str(view.curves["a"]) == "[0.1, 0.2, 0.9, nan, 1.0]"
+    assert view.reports == 5

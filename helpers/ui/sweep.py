@@ -1,5 +1,6 @@
 """A sweep watched while it runs: one picture in place, redrawn at most once a second."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ class SweepView(tune.Callback, tune.ProgressReporter):
         self.metric, self.iterations, self.rungs = metric, iterations, tuple(rungs)
         self.limits, self.form, self.every_s = limits, form, every_s
         self.curves: dict[str, list[float]] = {}
+        self.reports = 0  # of all trials, those of trials that were replaced included
         self.ended: dict[str, str] = {}  # trial id -> "complete", "stopped", "failed" or "cut off"
         self._handle = None
         self._next_draw = 0.0
@@ -46,7 +48,12 @@ class SweepView(tune.Callback, tune.ProgressReporter):
             self._handle = display(self._picture(), display_id=True)
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
-        self.curves.setdefault(trial.trial_id, []).append(result[self.metric])
+        curve = self.curves.setdefault(trial.trial_id, [])
+        # A copy of another trial, as PBT makes them, goes on from where that one was: before or
+        # after the iteration that this one had come to.
+        at = result["training_iteration"] - 1
+        curve[at:] = [*[math.nan] * (at - len(curve)), result[self.metric]]
+        self.reports += 1
 
     def on_trial_complete(self, iteration, trials, trial, **info):
         ran = len(self.curves.get(trial.trial_id, ()))
