@@ -58,13 +58,20 @@ def play(lab: str) -> dict[tuple[str, str], str] | Exception:
 
     try:
         NotebookClient(notebook, timeout=300, resources=resources, on_cell_start=in_time).execute()
+        return {
+            tuple(cell.metadata["answer"]): _verdict(cell)
+            for cell in notebook.cells
+            if "answer" in cell.metadata
+        }
     except Exception as error:
         return error
-    return {
-        tuple(cell.metadata["answer"]): cell.outputs[-1]["data"]["text/plain"]
-        for cell in notebook.cells
-        if "answer" in cell.metadata
-    }
+
+
+def _verdict(cell) -> str:
+    """The text of a check's verdict. Ray's own lines may be printed after it."""
+    shown = [output["data"]["text/plain"] for output in cell.outputs if "data" in output]
+    assert shown, f"no verdict for {cell.metadata['answer']}, but {cell.outputs}"
+    return shown[-1]
 
 
 def _code(source: str, answer=None) -> dict:
