@@ -25,8 +25,8 @@ def episodes(answer) -> Passed:
         raise NotYet(
             "Episodes should be a class derived from BaseCallback; this is something else."
         )
-    steps = 120
-    kept, ended, lengths, first, ran = run(_episodes, answer, steps, limit=30.0)
+    steps = 900
+    kept, shared, ended, lengths, first, ran = run(_episodes, answer, steps, limit=30.0)
     if ran < steps:
         raise NotYet(
             f"Training ended after {ran} of {steps} steps. Stable-Baselines3 goes on only while "
@@ -34,6 +34,11 @@ def episodes(answer) -> Passed:
         )
     if kept is None:
         raise NotYet("After training your callback has no list `returns`. Make it in __init__.")
+    if shared:
+        raise NotYet(
+            "A second callback has the first one's list: yours belongs to the class. Make it in "
+            "__init__, as self.returns."
+        )
     if not kept:
         raise NotYet(
             f"{len(ended)} episodes ended, and `returns` is empty. Look at every step for an "
@@ -50,6 +55,11 @@ def episodes(answer) -> Passed:
         raise NotYet(
             "You collected the episodes of the first environment only. Three run at the same "
             'time: self.locals["infos"] has one info for each.'
+        )
+    if len(kept) < len(ended) and _same(kept, ended[-len(kept) :]):
+        raise NotYet(
+            f"{len(ended)} episodes ended, and `returns` holds the last {len(kept)}: the model's "
+            "own buffer forgets the older ones. Take each episode when it ends."
         )
     if len(kept) < len(ended):
         raise NotYet(
@@ -92,12 +102,13 @@ def _episodes(answer, steps):
     log, numbers = [], iter(range(3))
     env = make_vec_env(lambda: _Counted(next(numbers), log), 3)
     model = A2C("MlpPolicy", env, n_steps=5, device="cpu")
-    callback = answer()
+    callback, other = answer(), answer()
     model.learn(steps, callback=callback)
     returns = getattr(callback, "returns", None)
+    shared = returns is not None and returns is getattr(other, "returns", None)
     kept = None if returns is None else [float(one) for one in returns]
     first = [total for number, total, _ in log if number == 0]
-    return kept, [t for _, t, _ in log], [n for *_, n in log], first, model.num_timesteps
+    return kept, shared, [t for _, t, _ in log], [n for *_, n in log], first, model.num_timesteps
 
 
 def _same(one, other) -> bool:
@@ -110,28 +121,24 @@ def _same(one, other) -> bool:
 @exercise
 def train_a2c(answer) -> Passed:
     """`train_a2c(config)` trains `steps` steps, reports every `every`, goes on where it was."""
-    every, reports = 800, 4  # an episode of each of four environments between two reports
+    # Enough for an episode of each of eight environments between two reports.
+    every, reports = 1_600, 4
     config = {"steps": reports * every, "every": every}
-    lives = run(_lives, answer, config, limit=60.0)
-    wanted = [step for step in range(every, every * reports + 1, every)]
+    lives, went_on = run(_lives, answer, config, limit=60.0)
+    wanted = [every * number for number in range(1, reports + 1)]
     said = " and ".join(", ".join(map(str, life)) or "nothing" for life in lives)
-    if not lives or not lives[0]:
+    if not lives[0]:
         raise NotYet("Tune received no report. Does your agent learn with callback=ReportToTune?")
     if any(step is None for life in lives for step in life):
         raise NotYet("A report of yours has no `steps`. Use ReportToTune as it stands.")
-    if len(lives) == 1:
-        raise NotYet(
-            f"Your trial ended after {said} steps, before it could be paused after its second "
-            f"report. It should train {config['steps']} steps and report every {every}."
-        )
     before, after = lives[0], [step for life in lives[1:] for step in life]
-    if before != wanted[:2]:
-        raise NotYet(f"The first two reports should come at {wanted[:2]} steps, not {before}.")
+    if before != wanted[:1]:
+        raise NotYet(f"The first report should come at {wanted[0]} steps, not {before[0]}.")
     if not after:
-        raise NotYet("Paused after two reports, your trial reported nothing when it went on.")
-    if after[:2] == wanted[:2]:
+        raise NotYet("Paused after its first report, your trial reported nothing when it went on.")
+    if after[0] == wanted[0]:
         how = f"Paused at {before[-1]} steps, your trial then reported {after[0]}: it began anew. "
-        if len(after) == 2:
+        if len(after) < reports:
             raise NotYet(
                 how + "It trained only what was left, so it does know of the checkpoint: "
                 "`learn` sets its count of steps to 0 unless reset_num_timesteps=False."
@@ -144,26 +151,31 @@ def train_a2c(answer) -> Passed:
         )
     if before + after != wanted:
         raise NotYet(f"Your trial reported {said} steps; it should be {wanted}.")
+    if not went_on:
+        raise NotYet(
+            "The count of steps goes on, and the network does not: after the pause it was a new "
+            "one. Learn with the model that A2C.load returns."
+        )
     return Passed(
-        f"reports at {', '.join(map(str, before))}, a pause, then "
-        f"{', '.join(map(str, after))}: nothing done twice, nothing left out."
+        f"a report at {before[0]}, a pause, then {', '.join(map(str, after))}: nothing done "
+        "twice, nothing left out."
     )
 
 
 class _PauseOnce(FIFOScheduler):
-    """Pauses the trial after its second report and lets it go on, as PBT does."""
+    """Pauses the trial after its first report and lets it go on, as PBT does."""
 
     paused = False
 
     def on_trial_result(self, tune_controller, trial, result):
-        if result["training_iteration"] == 2 and not self.paused:
+        if result["training_iteration"] == 1 and not self.paused:
             self.paused = True
             return TrialScheduler.PAUSE
         return TrialScheduler.CONTINUE
 
 
 def _lives(trainable, config):
-    """The steps that Tune was told of, in the trial's first life and in its second."""
+    """The steps that Tune was told of, a list a life, and whether one network learned in all."""
     scheduler, lives = _PauseOnce(), [[]]
 
     class Listener(tune.Callback):
@@ -183,7 +195,13 @@ def _lives(trainable, config):
         ).fit()
         if results.errors:
             raise results.errors[0]
-    return lives
+        if not results[0].checkpoint:
+            return lives, False
+        with results[0].checkpoint.as_directory() as saved:
+            model = A2C.load(f"{saved}/model", device="cpu")
+    updates = model.num_timesteps // (model.n_steps * model.n_envs)
+    state = next(iter(model.policy.optimizer.state.values()))
+    return lives, state["step"] == updates
 
 
 # --- fair_report ---
@@ -205,16 +223,30 @@ def fair_report(answer) -> Passed:
     calls, stopped = _under_asha(reports)
     picture = _fate(trials, calls, stopped, best)
     spent = sum(calls.values()) / (CALLS * len(trials))
+    hopeless = [name for name in trials if name.startswith("bad") and name not in stopped]
     if not any(one for told in reports.values() for one in told):
         raise NotYet("You never report, so ASHA can compare nobody and every trial runs on.")
     first = min(n for told in reports.values() for n, one in enumerate(told, 1) if one)
     if best in stopped:
         lived = trials[best][: calls[best] * EPISODES]
-        raise NotYet(_why(_kind(reports, trials), lived, first), picture)
+        told = reports[best][calls[best] - 1]["mean_return"]
+        raise NotYet(_why(_kind(reports, trials), lived, told, first), picture)
+    if not reports[best][-1]:
+        raise NotYet(
+            "At the last call the best agent reports nothing, so Tune never learns how it ended. "
+            "Once you have begun to report, go on.",
+            picture,
+        )
     if spent > 0.85:
         raise NotYet(
             f"ASHA let {spent:.0%} of all steps be run. It can stop nobody before your first "
             f"report, which comes at call {first} of {CALLS}: report earlier.",
+            picture,
+        )
+    if hopeless:
+        raise NotYet(
+            f"{len(hopeless)} hopeless agents ran to their end: ASHA can only stop who reports. "
+            "How long to wait should not depend on how good the returns are.",
             picture,
         )
     return Passed(
@@ -226,7 +258,7 @@ def fair_report(answer) -> Passed:
 
 def _agents() -> dict[str, list[float]]:
     """Returns of 24 pretended agents: four that start slowly and end best, the others do not."""
-    generator = np.random.default_rng()
+    generator = np.random.default_rng(12)  # the same for everybody, and so is the verdict
     means = {}
     for number in range(4):
         means[f"slow {number}"] = [-1250, -1200, -1000, -560, -380, -300, -240, -200 + 15 * number]
@@ -241,7 +273,7 @@ def _agents() -> dict[str, list[float]]:
         returns = np.repeat(curve, EPISODES) + (noise - noise.mean(axis=1, keepdims=True)).ravel()
         if name.startswith("bad"):  # now and then the rod happens to start upright
             returns[generator.integers(0, 40)] = -2.0
-            returns[EPISODES - 1 :: EPISODES] = -100.0
+            returns[EPISODES - 2 :: EPISODES] = returns[EPISODES - 1 :: EPISODES] = -100.0
         trials[name] = [float(one) for one in returns]
     # Who reports first has nobody to lose to. So that luck does not decide, the best of the quick
     # ones come first and the slow ones last.
@@ -283,7 +315,8 @@ def _under_asha(reports) -> tuple[dict[str, int], set[str]]:
             if report := reports[name][call]:
                 told[name] += 1
                 result = {"training_iteration": told[name], **report}
-                if scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP:
+                decision = scheduler.on_trial_result(None, trial, result)
+                if decision == TrialScheduler.STOP and calls[name] < CALLS:
                     stopped.add(name)
     return calls, stopped
 
@@ -311,8 +344,8 @@ def _kind(reports, trials) -> str | None:
     return next((kind for kind, summary in KINDS.items() if told_by(summary)), None)
 
 
-def _why(kind, returns, first) -> str:
-    """What the agent that ends best was stopped for, given its returns by then."""
+def _why(kind, returns, told, first) -> str:
+    """Why the agent that ends best was stopped, given its returns and what was told of it."""
     end = f"the agent that ends best was stopped at call {len(returns) // EPISODES} of {CALLS}"
     lately = f"its last {EPISODES} episodes were {np.mean(returns[-EPISODES:]):.0f} on average"
     if kind == "best":
@@ -329,6 +362,8 @@ def _why(kind, returns, first) -> str:
         )
     if kind == "sign":
         return f"You reported the mean with its sign changed, and {end}. More is better here."
+    if kind != "lately" and first > 3:
+        return f"You reported {told:.0f} for it, and {end}, though {lately}. Report that."
     return (
         f"Your first report comes at call {first} of {CALLS}, and {end}: it learns slowly at first "
         "and could not be told from the bad ones yet. Wait a little longer."
@@ -357,10 +392,16 @@ def lineage(answer) -> Passed:
     """`lineage(exploits, member)`: the members an agent lived as, oldest first, and since when."""
     populations = [_exploits() for _ in range(4)]
     cases = [(exploits, member) for exploits, members in populations for member in members]
-    cases.sort(key=lambda case: -len(_lineage(*case)))
+    # No exploits; and two at once, of which the later in the list must not be taken for earlier.
+    cases += [([], "a"), ([(2, "b", "a"), (4, "c", "b"), (4, "b", "a")], "c")]
     paths = run(_paths, answer, cases)
-    for (exploits, member), got in zip(cases, paths, strict=True):
+    for (exploits, member), (got, after) in zip(cases, paths, strict=True):
         _judge(exploits, member, got)
+        if after != exploits:
+            raise NotYet(
+                "Your function changed the list that it was given; the next one who reads it gets "
+                "another story. reversed(exploits) leaves it as it is."
+            )
     exploits, member = cases[0]
     path = _lineage(exploits, member)
     return Passed(
@@ -370,7 +411,11 @@ def lineage(answer) -> Passed:
 
 
 def _paths(answer, cases):
-    return [answer(list(exploits), member) for exploits, member in cases]
+    def path(exploits, member):
+        mine = list(exploits)
+        return answer(mine, member), mine
+
+    return [path(*case) for case in cases]
 
 
 def _judge(exploits, member, got):
@@ -420,8 +465,8 @@ def _judge(exploits, member, got):
 
 def _exploits() -> tuple[list[tuple[int, str, str]], list[str]]:
     """A made-up log, (iteration, target, donor) in order of time, in which copies are copied."""
-    members = random.sample(string.ascii_lowercase, 6)
-    donor, *others, last = members
+    members = random.sample(string.ascii_lowercase, 7)
+    last, donor, *others, _ = members  # the first moves most, and the last is in no exploit
     exploits = []
     for iteration in (2, 4, 6):
         target, other, source = random.sample([one for one in others if one != donor], 3)
@@ -434,11 +479,11 @@ def _exploits() -> tuple[list[tuple[int, str, str]], list[str]]:
 
 
 def _lineage(exploits, member) -> list[tuple[int, str]]:
-    path, until = [], None
+    path = []
     for iteration, target, donor in reversed(exploits):
-        if target == member and (until is None or iteration < until):
+        if target == member:
             path.append((iteration, member))
-            member, until = donor, iteration
+            member = donor
     return [(0, member), *reversed(path)]
 
 

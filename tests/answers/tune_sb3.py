@@ -123,6 +123,26 @@ WRONG = {
             "`returns` is empty",
         ),
         (
+            "a list of the class",
+            """class Episodes(BaseCallback):
+    returns = []
+
+    def _on_step(self):
+        self.returns.extend(i["episode"]["r"] for i in self.locals["infos"] if "episode" in i)
+        return True""",
+            "yours belongs to the class",
+        ),
+        (
+            "the buffer at the end",
+            """class Episodes(BaseCallback):
+    def _on_step(self):
+        return True
+
+    def _on_training_end(self):
+        self.returns = [one["r"] for one in self.model.ep_info_buffer]""",
+            "own buffer forgets",
+        ),
+        (
             "not a callback",
             """class Episodes:
     def _on_step(self):
@@ -158,6 +178,24 @@ WRONG = {
     left = config["steps"] - model.num_timesteps
     model.learn(left, callback=ReportToTune(config["every"]), reset_num_timesteps=False)""",
             "Your code raised",
+        ),
+        (
+            "half of them is left",
+            f"""def train_a2c(config):{_LOAD}
+    left = config["steps"] // 2 if checkpoint else config["steps"]
+    model.learn(left, callback=ReportToTune(config["every"]), reset_num_timesteps=False)""",
+            "it should be [1600, 3200, 4800, 6400]",
+        ),
+        (
+            "the count without the network",
+            """def train_a2c(config):
+    model = A2C("MlpPolicy", make_vec_env(ENV, 4), device="cpu")
+    if checkpoint := tune.get_checkpoint():
+        with checkpoint.as_directory() as folder:
+            model.num_timesteps = A2C.load(f"{folder}/model").num_timesteps
+    left = config["steps"] - model.num_timesteps
+    model.learn(left, callback=ReportToTune(config["every"]), reset_num_timesteps=False)""",
+            "after the pause it was a new one",
         ),
         (
             "tells Tune nothing",
@@ -213,6 +251,30 @@ WRONG = {
             "def fair_report(returns):\n    if len(returns) < 1_000:\n        return None\n"
             '    return {"mean_return": np.mean(returns)}',
             "You never report",
+        ),
+        (
+            "only of those that do well",
+            "def fair_report(returns):\n    lately = np.mean(returns[-20:])\n"
+            '    return {"mean_return": lately} if lately > -900 else None',
+            "hopeless agents ran to their end",
+        ),
+        (
+            "once",
+            "def fair_report(returns):\n    if len(returns) != 80:\n        return None\n"
+            '    return {"mean_return": np.mean(returns[-20:])}',
+            "never learns how it ended",
+        ),
+        (
+            "the last two",
+            "def fair_report(returns):\n    if len(returns) < 80:\n        return None\n"
+            '    return {"mean_return": np.mean(returns[-2:])}',
+            "Report that",
+        ),
+        (
+            "the last sixty",
+            "def fair_report(returns):\n    if len(returns) < 80:\n        return None\n"
+            '    return {"mean_return": np.mean(returns[-60:])}',
+            "Report that",
         ),
         (
             "a number",
@@ -280,6 +342,38 @@ WRONG = {
             "since 0",
         ),
         (
+            "empties the list",
+            "def lineage(exploits, member):\n"
+            "    path = []\n"
+            "    while exploits:\n"
+            "        iteration, target, donor = exploits.pop()\n"
+            "        if target == member:\n"
+            "            path.insert(0, (iteration, member))\n"
+            "            member = donor\n"
+            "    return [(0, member), *path]",
+            "changed the list",
+        ),
+        (
+            "sorts the list",
+            "def lineage(exploits, member):\n"
+            "    path = []\n"
+            "    for iteration, target, donor in sorted(exploits, reverse=True):\n"
+            "        if target == member:\n"
+            "            path.insert(0, (iteration, member))\n"
+            "            member = donor\n"
+            "    return [(0, member), *path]",
+            "you found",
+        ),
+        (
+            "knows only who is in an exploit",
+            "def lineage(exploits, member):\n"
+            "    where = {n: [(0, n)] for _, *pair in exploits for n in pair}\n"
+            "    for iteration, target, donor in exploits:\n"
+            "        where[target] = [*where[donor], (iteration, target)]\n"
+            "    return where[member]",
+            "KeyError",
+        ),
+        (
             "names only",
             "def lineage(exploits, member):\n    return [member]",
             "a list of pairs",
@@ -316,6 +410,13 @@ RIGHT = {
         ),
     ],
     "train_a2c": [
+        (
+            "with eight environments",
+            f"def train_a2c(config):{_LOAD}".replace("ENV, 4", "ENV, ENVS")
+            + """
+    left = config["steps"] - model.num_timesteps
+    model.learn(left, callback=ReportToTune(config["every"]), reset_num_timesteps=False)""",
+        ),
         (
             "reads the checkpoint first",
             """def train_a2c(config):
