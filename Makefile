@@ -14,7 +14,7 @@ RUN := $(VENV)/bin/python
 help:
 	@echo "make lab       install what is missing, start Ray, open the labs in JupyterLab"
 	@echo "make test      run what CI runs: style, helpers, every notebook"
-	@echo "make bench     measure Ray's tasks and the labs' sweep against other ways"
+	@echo "make bench     measure Ray's tasks and the labs' searches against other ways"
 	@echo "make install   only install, into .venv"
 	@echo "make clean     remove .venv and caches; your progress and MNIST stay"
 
@@ -29,6 +29,7 @@ test: install
 bench: install
 	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.sweep
+	$(RUN) -m benchmarks.rl
 
 install: $(INSTALLED)
 

@@ -21,8 +21,8 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.lab import execute, report
-from helpers import paths, session
+from benchmarks.lab import execute, own_ray, report
+from helpers import paths
 
 NOTEBOOK = paths.NOTEBOOKS / "01_remote_tasks.ipynb"
 WAYS = ("row", "ray", "pool", "joblib")
@@ -59,8 +59,7 @@ def measure(repeats: int, say: Callable[[str], None] = print) -> dict:
         pool = stack.enter_context(ProcessPoolExecutor(cores, mp_context=fork))
         list(pool.map(sort, [lab["lists"][0][:10]] * 100))
         parallel = stack.enter_context(joblib.Parallel(n_jobs=cores))
-        stack.enter_context(session.start(say=say))
-        session.join()
+        stack.enter_context(own_ray(say))
         execute(NOTEBOOK, ["init"], lab)
         ray = lab["ray"]
         stack.callback(ray.shutdown)

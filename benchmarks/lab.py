@@ -1,14 +1,27 @@
-"""What the benchmarks share: a lab's own cells, and how a run ends."""
+"""What the benchmarks share: a lab's own cells, a Ray of their own, and how a run ends."""
 
 import contextlib
 import io
 import json
+import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from unittest import mock
+
+import psutil
 
 from helpers import session
+
+ENVIRONMENT = {
+    "MPLBACKEND": "Agg",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the output that Tune has in notebooks, which knows reporters
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the benchmark, not one sweep of it
+}
 
 
 def execute(notebook: Path, ids: Sequence[str], namespace: dict) -> None:
@@ -17,6 +30,55 @@ def execute(notebook: Path, ids: Sequence[str], namespace: dict) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         for name in ids:
             exec(compile("".join(sources[name]), f"<cell {name}>", "exec"), namespace)
+
+
+@contextlib.contextmanager
+def own_ray(say: Callable[[str], None]) -> Iterator[None]:
+    """A Ray head for this benchmark alone, which the next `ray.init()` joins; it ends with this.
+
+    Enter it before the first `import ray`. `say` takes sentences for the person who waits.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
+        state = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-labs-bench-"))
+        os.environ["RAY_LABS_STATE"] = state
+        os.environ.pop("RAY_ADDRESS", None)
+        stack.callback(shutil.rmtree, session._temp(), ignore_errors=True)
+        stack.enter_context(session.start(say=say))
+        session.join()
+        yield
+
+
+def silent_view():
+    """What a Tuner of the labs takes for its live view, and draws nothing."""
+    from ray import tune
+
+    class Silent(tune.Callback, tune.ProgressReporter):
+        def setup(self, *_, **__): ...
+
+        def report(self, *_): ...
+
+        def should_report(self, *_, **__):
+            return False
+
+    return Silent()
+
+
+def fit(tuner) -> tuple[float, list]:
+    """Run a sweep. Returns its seconds and its results, of which none is an error.
+
+    Only when the trials' processes have ended does it return, so that none helps the next run.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        began = time.perf_counter()
+        results = tuner.fit()
+        seconds = time.perf_counter() - began
+    for error in results.errors:
+        raise error
+    for pid in {result.metrics["pid"] for result in results}:
+        with contextlib.suppress(psutil.Error):
+            psutil.Process(pid).wait(30)
+    return seconds, list(results)
 
 
 def report(measure: Callable[[], dict], table: Callable[[dict], str], file: Path | None) -> None:

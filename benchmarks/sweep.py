@@ -15,7 +15,6 @@ has. The ways take turns, and the table gives medians.
 
 import argparse
 import contextlib
-import io
 import multiprocessing
 import os
 import platform
@@ -29,12 +28,9 @@ from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
-from unittest import mock
 
-import psutil
-
-from benchmarks.lab import execute, report
-from helpers import paths, session
+from benchmarks.lab import execute, fit, own_ray, report, silent_view
+from helpers import paths
 
 NOTEBOOK = paths.NOTEBOOKS / "08_tune_mnist_sweep.ipynb"
 SIZES = (10, 100)
@@ -52,11 +48,6 @@ NOT_RUN = {  # why a way is left out, by (way, whether the sweep is small)
     ("picture", True): "not run: too short to draw",
 }
 RATIOS = [("naive", "lab"), ("lab", "bare"), ("optuna", "bare"), ("fmin", "bare")]
-ENVIRONMENT = {
-    "MPLBACKEND": "Agg",
-    "RAY_AIR_NEW_OUTPUT": "0",  # the output that Tune has in notebooks, which knows reporters
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the benchmark, not one sweep of it
-}
 PACKAGES = ("ray", "torch", "hyperopt", "optuna")
 
 lab = {"__name__": "lab"}  # the notebook's variables; no importable module, so Ray ships its code
@@ -97,19 +88,9 @@ def record(samples: int, initial: int) -> tuple[float, Sweep]:
 
 def lab_tuner(samples: int, initial: int, picture: bool = False):
     """The notebook's Tuner; its picture, which is not part of the search, only on demand."""
-    from ray import tune
-
     from helpers import ui
 
-    class Silent(tune.Callback, tune.ProgressReporter):
-        def setup(self, *_, **__): ...
-
-        def report(self, *_): ...
-
-        def should_report(self, *_, **__):
-            return False
-
-    lab["ui"] = ui if picture else SimpleNamespace(SweepView=lambda *_, **__: Silent())
+    lab["ui"] = ui if picture else SimpleNamespace(SweepView=lambda *_, **__: silent_view())
     return lab["mnist_tuner"](samples, initial)
 
 
@@ -204,16 +185,7 @@ def _replay(sweep: Sweep):
 
 
 def _fit(tuner) -> tuple[float, Sweep]:
-    """Run it, then wait until its trial processes have ended, so that none helps the next run."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        began = time.perf_counter()
-        results = tuner.fit()
-        seconds = time.perf_counter() - began
-    for error in results.errors:
-        raise error
-    for pid in {result.metrics["pid"] for result in results}:
-        with contextlib.suppress(psutil.Error):
-            psutil.Process(pid).wait(30)
+    seconds, results = fit(tuner)
     return seconds, [Trial(r.config, r.metrics["training_iteration"]) for r in results]
 
 
@@ -341,13 +313,7 @@ def measure(sizes=SIZES, repeats: int = 3, say=_say) -> dict:
     do exactly the recorded steps.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
-        state = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-labs-bench-"))
-        os.environ["RAY_LABS_STATE"] = state
-        os.environ.pop("RAY_ADDRESS", None)
-        stack.callback(shutil.rmtree, session._temp(), ignore_errors=True)
-        stack.enter_context(session.start(say=say))
-        session.join()
+        stack.enter_context(own_ray(say))
         cells("digits", "model", "sgd", "batches", "iteration", "space", "trainable")
         # What runs without Ray runs in a process that forked before Ray came: a fork of a driver,
         # with the driver's threads, is not safe.

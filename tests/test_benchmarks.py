@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import core, sweep
+from benchmarks import core, rl, sweep
 from helpers import paths
 
 RUN = {way for way in sweep.WAYS if (way, True) not in sweep.NOT_RUN}
@@ -103,3 +103,37 @@ def test_efficiency_is_the_speed_up_a_core():
     summary = {"cores": 2, "sorts": {"row": [4.0, 6.0, 4.0], "ray": [2.0, 4.0, 4.0]}}
     assert core.efficiency(summary, "row") == 0.5
     assert core.efficiency(summary, "ray") == 0.75  # the median of 1, 0.75 and 0.5
+
+
+@pytest.fixture(scope="module")
+def rl_run(tmp_path_factory):
+    """Two short trials of every way."""
+    options = ["--trials", "2", "--steps", "2048", "--repeats", "1"]
+    return run_as_a_person("benchmarks.rl", tmp_path_factory.mktemp("rl"), *options)
+
+
+def test_rl_measures_every_way_that_could_be_installed(rl_run):
+    printed, summary = rl_run
+    assert printed == rl.table(summary) + "\n"
+    assert (summary["trials"], summary["steps"]) == (2, 2048)
+    if summary["missing"]:
+        pytest.skip(summary["missing"])
+    assert list(summary["seconds"]) == list(rl.WAYS)
+    assert all(len(repeats) == 1 and repeats[0] > 0 for repeats in summary["seconds"].values())
+
+
+def test_rl_says_what_could_not_be_installed():
+    summary = {"cores": 2, "python": "3", "versions": {}, "zoo": rl.ZOO, "missing": "No network."}
+    seconds = {"lab": [5.0, 4.0], "plain": [4.0, 4.0], "serial": [8.0, 8.0]}
+    printed = rl.table({**summary, "trials": 2, "steps": 100, "seconds": seconds})
+    assert printed.count("not run: No network.") == 2
+    assert "0.90 x as fast as plain SB3" in printed  # the median of 0.8 and 1
+    assert "0.90 of the limit" in printed
+
+
+def test_rl_finds_other_steps_out():
+    rl.lab["STEPS"] = 100
+    rl.check_steps("lab", [100, 100], 2)
+    for steps in ([100], [100, 90], [100, 100, 100]):
+        with pytest.raises(RuntimeError, match="lab: 2 trials of 100 steps"):
+            rl.check_steps("lab", steps, 2)

@@ -114,3 +114,11 @@ def test_a_copy_goes_on_from_where_the_other_was(view):
     view.on_trial_result(0, [], trial, {"score": 1.0, "training_iteration": 5})
     assert str(view.curves["a"]) == "[0.1, 0.2, 0.9, nan, 1.0]"
     assert view.reports == 5
+
+
+def test_a_metric_may_lie_deeper_in_the_result(view):
+    view, _ = view
+    view.metric = "env_runners/episode_return_mean"
+    result = {"env_runners": {"episode_return_mean": -200.0}, "training_iteration": 1}
+    view.on_trial_result(0, [], SimpleNamespace(trial_id="a"), result)
+    assert view.curves == {"a": [-200.0]}

@@ -7,12 +7,12 @@ import tempfile
 
 import numpy as np
 from hyperopt import exceptions
-from ray import tune
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.hyperopt import HyperOptSearch
 
 from helpers import plots
 from helpers.check import NotYet, Passed, exercise, run
+from helpers.checks.trials import lifespans, run_trial
 
 logging.getLogger("hyperopt.pyll.base").disabled = True  # the verdict says it in a sentence
 
@@ -104,13 +104,16 @@ def patient_scheduler(answer) -> Passed:
             "This scheduler has a metric or a mode of its own. TuneConfig gives both to it, and "
             "Tune refuses to be told twice: leave them out here."
         )
-    curves, stopped = _simulate(scheduler, trials=54, iterations=40)
+    curves = _pretended(trials=54, iterations=40)
+    reports = {name: [{"mean_accuracy": one} for one in curve] for name, curve in curves.items()}
+    ends = lifespans(scheduler, reports)
+    lived = {name: curves[name][:end] for name, end in ends.items()}
+    stopped = {name for name, end in ends.items() if end < 27}
     figure, axis = plots.figure(6, 2.6)
-    plots.curves(axis, curves, stopped)
+    plots.curves(axis, lived, stopped)
     axis.set(
         xlabel="iteration", ylabel="accuracy", title="54 pretended trials under your scheduler"
     )
-    ends = {name: len(curve) for name, curve in curves.items()}
     longest = max(ends.values())
     if longest != 27:
         raise NotYet(
@@ -211,54 +214,22 @@ def _histogram(lr: np.ndarray):
 
 
 def _reports(trainable, config):
-    """Run one real trial and return what Tune received from it."""
-    received = []
-
-    class Listener(tune.Callback):
-        def on_trial_result(self, iteration, trials, trial, result, **info):
-            received.append({key: result[key] for key in result.keys() - set(own_keys)})
-
+    """Run one real trial and return what Tune received from it, without what Tune adds itself."""
     own_keys = ["config", "done", "trial_id", "date", "hostname", "node_ip", "pid", "timestamp"]
     own_keys += ["training_iteration", "time_this_iter_s", "time_total_s", "experiment_tag"]
     own_keys += ["time_since_restore", "iterations_since_restore", "checkpoint_dir_name"]
     with tempfile.TemporaryDirectory() as folder:
-        results = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": 0.01}),
-            param_space=config,
-            run_config=tune.RunConfig(storage_path=folder, callbacks=[Listener()], verbose=0),
-        ).fit()
-        if results.errors:
-            raise results.errors[0]
-    return [report for report in received if report]
+        _, [life] = run_trial(trainable, config, folder)
+    told = [{key: result[key] for key in result.keys() - set(own_keys)} for result in life]
+    return [report for report in told if report]
 
 
-def _simulate(scheduler: AsyncHyperBandScheduler, trials: int, iterations: int):
-    """Feed pretended learning curves to a scheduler, as Tune would, and see whom it stops when."""
-
-    class Trial:
-        def __init__(self, number: int):
-            self.trial_id, self.config, self.number = f"trial{number}", {}, number
-
-        def __repr__(self):
-            return self.trial_id
-
-    order = random.Random(8)
-    running = [Trial(number) for number in range(trials)]
-    order.shuffle(running)
-    curves: dict[str, list[float]] = {trial.trial_id: [] for trial in running}
-    stopped = set()
-    for trial in running:
-        scheduler.on_trial_add(None, trial)
-    for step in range(1, iterations + 1):
-        for trial in list(running):
-            accuracy = (trial.number + 1) / trials * (1 - 0.8**step)
-            curves[trial.trial_id].append(accuracy)
-            result = {"training_iteration": step, "mean_accuracy": accuracy}
-            if scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP:
-                running.remove(trial)
-                if step < 27:
-                    stopped.add(trial.trial_id)
-    return curves, stopped
+def _pretended(trials: int, iterations: int) -> dict[str, list[float]]:
+    """Learning curves that differ in how high they end, in a shuffled order."""
+    order = list(range(trials))
+    random.Random(8).shuffle(order)
+    rise = [1 - 0.8**step for step in range(1, iterations + 1)]
+    return {f"trial{one}": [(one + 1) / trials * part for part in rise] for one in order}
 
 
 def _noisy_trials() -> tuple[list[tuple[dict, float]], dict[str, float]]:

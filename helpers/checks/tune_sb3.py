@@ -6,7 +6,6 @@ import tempfile
 
 import gymnasium as gym
 import numpy as np
-from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from stable_baselines3 import A2C
 from stable_baselines3.common.callbacks import BaseCallback
@@ -14,6 +13,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from helpers import plots
 from helpers.check import NotYet, Passed, exercise, run
+from helpers.checks.trials import lifespans, run_trial
 
 # --- episodes ---
 
@@ -176,32 +176,16 @@ class _PauseOnce(FIFOScheduler):
 
 def _lives(trainable, config):
     """The steps that Tune was told of, a list a life, and whether one network learned in all."""
-    scheduler, lives = _PauseOnce(), [[]]
-
-    class Listener(tune.Callback):
-        def on_trial_start(self, iteration, trials, trial, **info):
-            if scheduler.paused:
-                lives.append([])
-
-        def on_trial_result(self, iteration, trials, trial, result, **info):
-            lives[-1].append(result.get("steps"))
-
     with tempfile.TemporaryDirectory() as folder:
-        results = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": 0.01}),
-            param_space=config,
-            tune_config=tune.TuneConfig(scheduler=scheduler, reuse_actors=True),
-            run_config=tune.RunConfig(storage_path=folder, callbacks=[Listener()], verbose=0),
-        ).fit()
-        if results.errors:
-            raise results.errors[0]
-        if not results[0].checkpoint:
-            return lives, False
-        with results[0].checkpoint.as_directory() as saved:
+        result, lives = run_trial(trainable, config, folder, _PauseOnce())
+        steps = [[report.get("steps") for report in life] for life in lives]
+        if not result.checkpoint:
+            return steps, False
+        with result.checkpoint.as_directory() as saved:
             model = A2C.load(f"{saved}/model", device="cpu")
     updates = model.num_timesteps // (model.n_steps * model.n_envs)
     state = next(iter(model.policy.optimizer.state.values()))
-    return lives, state["step"] == updates
+    return steps, state["step"] == updates
 
 
 # --- fair_report ---
@@ -220,7 +204,11 @@ def fair_report(answer) -> Passed:
             'Return a dict with the number "mean_return", or None to report nothing this time; '
             f"you returned {bad[0]!r:.80}."
         )
-    calls, stopped = _under_asha(reports)
+    asha = ASHAScheduler(
+        metric="mean_return", mode="max", max_t=CALLS, grace_period=1, reduction_factor=4
+    )
+    calls = lifespans(asha, reports)
+    stopped = {name for name, lived in calls.items() if lived < CALLS}
     picture = _fate(trials, calls, stopped, best)
     spent = sum(calls.values()) / (CALLS * len(trials))
     hopeless = [name for name in trials if name.startswith("bad") and name not in stopped]
@@ -291,34 +279,6 @@ def _is_report(one) -> bool:
         return True
     value = one.get("mean_return") if isinstance(one, dict) else None
     return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
-
-
-def _under_asha(reports) -> tuple[dict[str, int], set[str]]:
-    """How many calls each trial lived to under a real ASHA, and whom it stopped."""
-
-    class Trial:
-        def __init__(self, name):
-            self.trial_id, self.config = name, {}
-
-    scheduler = ASHAScheduler(
-        metric="mean_return", mode="max", max_t=CALLS, grace_period=1, reduction_factor=4
-    )
-    trials = {name: Trial(name) for name in reports}
-    told, calls, stopped = dict.fromkeys(reports, 0), dict.fromkeys(reports, 0), set()
-    for trial in trials.values():
-        scheduler.on_trial_add(None, trial)
-    for call in range(CALLS):
-        for name, trial in trials.items():
-            if name in stopped:
-                continue
-            calls[name] += 1
-            if report := reports[name][call]:
-                told[name] += 1
-                result = {"training_iteration": told[name], **report}
-                decision = scheduler.on_trial_result(None, trial, result)
-                if decision == TrialScheduler.STOP and calls[name] < CALLS:
-                    stopped.add(name)
-    return calls, stopped
 
 
 KINDS = {

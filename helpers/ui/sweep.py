@@ -1,6 +1,8 @@
 """A sweep watched while it runs: one picture in place, redrawn at most once a second."""
 
+import functools
 import math
+import operator
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +20,8 @@ class SweepView(tune.Callback, tune.ProgressReporter):
     draw: pass it as both, `tune.RunConfig(callbacks=[view], progress_reporter=view)`.
 
     Args:
-        metric: what the trials report; higher is better.
+        metric: what the trials report; higher is better. Slashes lead into nested results, as in
+            RLlib's "env_runners/episode_return_mean".
         iterations: after how many a trial is complete.
         rungs: iterations at which the scheduler may stop a trial.
         limits: least and greatest value that the picture has room for.
@@ -52,7 +55,8 @@ class SweepView(tune.Callback, tune.ProgressReporter):
         # A copy of another trial, as PBT makes them, goes on from where that one was: before or
         # after the iteration that this one had come to.
         at = result["training_iteration"] - 1
-        curve[at:] = [*[math.nan] * (at - len(curve)), result[self.metric]]
+        value = functools.reduce(operator.getitem, self.metric.split("/"), result)
+        curve[at:] = [*[math.nan] * (at - len(curve)), value]
         self.reports += 1
 
     def on_trial_complete(self, iteration, trials, trial, **info):
@@ -93,7 +97,7 @@ class SweepView(tune.Callback, tune.ProgressReporter):
             xlim=(0.8, self.iterations + 1.6),
             ylim=self.limits,
             xlabel="iteration",
-            ylabel=self.metric.replace("_", " "),
+            ylabel=self.metric.rpartition("/")[2].replace("_", " "),
             title=self._headline(),
         )
         return HTML(plots.as_html(figure, self._headline()))

@@ -1,0 +1,304 @@
+"""Answers to the exercises of lab 13."""
+
+
+def _translated(training: str, environments: str = 'num_envs_per_env_runner=settings["n_envs"]'):
+    return f"""def translate(settings):
+    return (
+        PPOConfig()
+        .environment(ENV)
+        .env_runners(num_env_runners=0, {environments})
+        .training({training})
+    )"""
+
+
+_PARTS = {
+    "lr": 'settings["learning_rate"]',
+    "gamma": 'settings["gamma"]',
+    "lambda_": 'settings["gae_lambda"]',
+    "train_batch_size_per_learner": 'settings["n_steps"] * settings["n_envs"]',
+    "minibatch_size": 'settings["batch_size"]',
+    "num_epochs": 'settings["n_epochs"]',
+    "clip_param": 'settings["clip_range"]',
+}
+
+
+def _training(**changes: str | None) -> str:
+    parts = {**_PARTS, **changes}
+    return ", ".join(f"{name}={value}" for name, value in parts.items() if value)
+
+
+_ACT = """def act(module, observation):
+    with torch.no_grad():
+        said = module.forward_inference({"obs": torch.tensor(observation[None])})
+    low, high = module.action_space.low, module.action_space.high
+    mean = said["action_dist_inputs"][0, : len(low)].numpy()
+    return np.clip(low + (mean + 1) / 2 * (high - low), low, high)"""
+_SCALED = "np.clip(low + (mean + 1) / 2 * (high - low), low, high)"
+
+WRONG = {
+    "translate": [
+        (
+            "steps of one environment",
+            _translated(_training(train_batch_size_per_learner='settings["n_steps"]')),
+            "n_steps counts those of each",
+        ),
+        ("forgets lambda", _translated(_training(lambda_=None)), "gae_lambda was to be"),
+        ("forgets gamma", _translated(_training(gamma=None)), "gamma was to be"),
+        (
+            "forgets the epochs",
+            _translated(_training(num_epochs=None)),
+            "your agent trained with 30",
+        ),
+        ("forgets the learning rate", _translated(_training(lr=None)), "learning_rate was to be"),
+        (
+            "forgets the small batch",
+            _translated(_training(minibatch_size='settings["n_steps"] * settings["n_envs"]')),
+            "batch_size was to be",
+        ),
+        (
+            "one environment",
+            _translated(_training(), "num_envs_per_env_runner=1"),
+            "n_envs was to be",
+        ),
+        (
+            "an environment a process",
+            _translated(_training()).replace(
+                'num_env_runners=0, num_envs_per_env_runner=settings["n_envs"]',
+                'num_env_runners=settings["n_envs"]',
+            ),
+            "processes of their own",
+        ),
+        (
+            "clips the forecast",
+            _translated(_training(clip_param=None, vf_clip_param='settings["clip_range"]')),
+            "clip_range was to be",
+        ),
+        (
+            "names of the other library",
+            _translated("**settings"),
+            "Your code raised TypeError",
+        ),
+        (
+            "takes the small batch for the batch",
+            _translated(
+                _training(
+                    train_batch_size_per_learner='settings["batch_size"]', minibatch_size=None
+                )
+            ),
+            "RLlib refuses your config",
+        ),
+        (
+            "no environment",
+            _translated(_training()).replace(".environment(ENV)", ""),
+            "The environment should be",
+        ),
+        (
+            "builds it",
+            _translated(_training()).replace("\n    )", "\n        .build_algo()\n    )"),
+            "not built yet",
+        ),
+        ("a dict", "def translate(settings):\n    return dict(settings)", "Return the PPOConfig"),
+    ],
+    "act": [
+        ("the mean as it is", _ACT.replace(_SCALED, "np.clip(mean, low, high)"), "from -1 to 1"),
+        ("the mean, not cut either", _ACT.replace(_SCALED, "mean"), "from -1 to 1"),
+        (
+            "times the highest",
+            _ACT.replace(_SCALED, "np.clip(high * mean, low, high)"),
+            "evenly around zero",
+        ),
+        ("twice", _ACT.replace(_SCALED, "np.clip(2 * mean, low, high)"), "1 the highest"),
+        (
+            "not cut",
+            _ACT.replace(_SCALED, "low + (mean + 1) / 2 * (high - low)"),
+            "cut what is past the bounds",
+        ),
+        (
+            "the spread too",
+            _ACT.replace("[0, : len(low)]", "[0]").replace(_SCALED, "mean"),
+            "its spread",
+        ),
+        ("the batch", _ACT.replace("[0, : len(low)]", "[:, : len(low)]"), "take out the one"),
+        (
+            "draws it",
+            _ACT.replace(".numpy()", ".numpy()\n    mean = np.random.normal(mean, 0.3)"),
+            "does not explore",
+        ),
+        (
+            "gives the network no batch",
+            _ACT.replace("observation[None]", "observation"),
+            "IndexError",
+        ),
+    ],
+    "weak": [
+        (
+            "takes the number",
+            """class Weak(gym.ActionWrapper):
+    def __init__(self, strength):
+        super().__init__(gym.make(ENV))
+        self.strength = strength
+
+    def action(self, action):
+        return self.strength * action""",
+            "Your code raised TypeError",
+        ),
+        (
+            "a strength of its own",
+            """class Weak(gym.ActionWrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV))
+
+    def action(self, action):
+        return 0.5 * action""",
+            "whatever the config says",
+        ),
+        (
+            "changes nothing",
+            """class Weak(gym.Wrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV))
+        self.strength = config["strength"]""",
+            "with the whole force",
+        ),
+        (
+            "a strength of the class",
+            """class Weak(gym.ActionWrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV))
+        Weak.strength = config["strength"]
+
+    def action(self, action):
+        return Weak.strength * action""",
+            "keep it in self",
+        ),
+        (
+            "twice",
+            """class Weak(gym.ActionWrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV))
+        self.strength = config["strength"]
+
+    def action(self, action):
+        return self.strength * action
+
+    def step(self, action):
+        return super().step(self.action(action))""",
+            "taken twice",
+        ),
+        (
+            "the reward too",
+            """class Weak(gym.Wrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV))
+        self.strength = config["strength"]
+
+    def step(self, action):
+        observation, reward, *rest = self.env.step(self.strength * action)
+        return observation, self.strength * reward, *rest""",
+            "rewards are not the pendulum's own",
+        ),
+        (
+            "writes into the action",
+            """class Weak(gym.ActionWrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV))
+        self.strength = config["strength"]
+
+    def action(self, action):
+        action *= self.strength
+        return action""",
+            "writes into the action",
+        ),
+        (
+            "forgets super",
+            """class Weak(gym.ActionWrapper):
+    def __init__(self, config):
+        self.strength = config["strength"]
+
+    def action(self, action):
+        return self.strength * action""",
+            "Your code raised AttributeError",
+        ),
+        (
+            "no environment",
+            """class Weak:
+    def __init__(self, config):
+        self.env, self.strength = gym.make(ENV), config["strength"]""",
+            "derived from gym.Env",
+        ),
+        (
+            "empties the config",
+            """class Weak(gym.ActionWrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV))
+        self.strength = config.pop("strength")
+
+    def action(self, action):
+        return self.strength * action""",
+            "RLlib cannot train in it",
+        ),
+    ],
+}
+RIGHT = {
+    "translate": [
+        (
+            "step by step, with the older name of the batch",
+            """def translate(settings):
+    config = PPOConfig()
+    config.environment(ENV)
+    config.env_runners(num_env_runners=0, num_envs_per_env_runner=settings["n_envs"])
+    config.training(train_batch_size=settings["n_envs"] * settings["n_steps"])
+    config.training(lr=settings["learning_rate"], gamma=settings["gamma"])
+    config.training(lambda_=settings["gae_lambda"], clip_param=settings["clip_range"])
+    config.training(minibatch_size=settings["batch_size"], num_epochs=settings["n_epochs"])
+    return config""",
+        ),
+        (
+            "with all else of lab 12, and several train steps a result",
+            _translated(_training(use_kl_loss="False", vf_clip_param='float("inf")')).replace(
+                "\n    )", "\n        .rl_module(model_config=network)\n    )"
+            ),
+        ),
+    ],
+    "act": [
+        (
+            "cuts first",
+            _ACT.replace(_SCALED, "low + (np.clip(mean, -1, 1) + 1) / 2 * (high - low)"),
+        ),
+        (
+            "asks the distribution",
+            """def act(module, observation):
+    batch = {"obs": torch.as_tensor(observation).unsqueeze(0)}
+    logits = module.forward_inference(batch)["action_dist_inputs"]
+    likely = module.get_inference_action_dist_cls().from_logits(logits).to_deterministic().sample()
+    low, high = map(torch.as_tensor, (module.action_space.low, module.action_space.high))
+    return torch.lerp(low, high, (likely[0].clamp(-1, 1) + 1) / 2).detach().numpy()""",
+        ),
+    ],
+    "weak": [
+        (
+            "a wrapper with a step",
+            """class Weak(gym.Wrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV))
+        self.strength = config.get("strength", 1.0)
+
+    def step(self, action):
+        return self.env.step(self.strength * action)""",
+        ),
+        (
+            "an environment around another",
+            """class Weak(gym.Env):
+    def __init__(self, config=None):
+        self.inner, self.strength = gym.make(ENV), (config or {"strength": 1.0})["strength"]
+        self.observation_space = self.inner.observation_space
+        self.action_space = self.inner.action_space
+
+    def reset(self, *, seed=None, options=None):
+        return self.inner.reset(seed=seed, options=options)
+
+    def step(self, action):
+        return self.inner.step(np.multiply(self.strength, action, dtype=np.float32))""",
+        ),
+    ],
+}
