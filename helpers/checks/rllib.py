@@ -27,13 +27,14 @@ NAMES = {
 @exercise
 def translate(answer) -> Passed:
     """`translate(settings)`: Stable-Baselines3's settings as a PPOConfig that does the same."""
+    # All divide evenly, also in the usual mistakes: RLlib rounds up what does not.
     settings = {
-        "n_envs": random.choice([3, 5, 6]),
-        "n_steps": random.choice([40, 50]),
+        "n_envs": random.choice([4, 5, 8]),
+        "n_steps": random.choice([40, 80]),
         "learning_rate": random.choice([0.002, 0.004]),
         "gamma": random.choice([0.91, 0.93]),
         "gae_lambda": random.choice([0.81, 0.87]),
-        "batch_size": random.choice([20, 30]),
+        "batch_size": random.choice([20, 40]),
         "n_epochs": random.choice([3, 4]),
         "clip_range": random.choice([0.15, 0.25]),
     }
