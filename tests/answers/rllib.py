@@ -19,6 +19,10 @@ _PARTS = {
     "minibatch_size": 'settings["batch_size"]',
     "num_epochs": 'settings["n_epochs"]',
     "clip_param": 'settings["clip_range"]',
+    "vf_loss_coeff": "0.5",
+    "grad_clip": "0.5",
+    "vf_clip_param": 'float("inf")',
+    "use_kl_loss": "False",
 }
 
 
@@ -43,13 +47,11 @@ WRONG = {
             "n_steps counts those of each",
         ),
         ("forgets lambda", _translated(_training(lambda_=None)), "gae_lambda was to be"),
-        ("forgets gamma", _translated(_training(gamma=None)), "gamma was to be"),
         (
             "forgets the epochs",
             _translated(_training(num_epochs=None)),
             "your agent trained with 30",
         ),
-        ("forgets the learning rate", _translated(_training(lr=None)), "learning_rate was to be"),
         (
             "forgets the small batch",
             _translated(_training(minibatch_size='settings["n_steps"] * settings["n_envs"]')),
@@ -72,6 +74,22 @@ WRONG = {
             "clips the forecast",
             _translated(_training(clip_param=None, vf_clip_param='settings["clip_range"]')),
             "clip_range was to be",
+        ),
+        (
+            "lets gradients be",
+            _translated(_training(grad_clip=None)),
+            "max_grad_norm was to be 0.5; your agent trained without",
+        ),
+        (
+            "cuts the error",
+            _translated(_training(vf_clip_param=None)),
+            "squared error is above 10",
+        ),
+        ("a second penalty", _translated(_training(use_kl_loss=None)), "use_kl_loss=False"),
+        (
+            "a falling rate",
+            _translated(_training(lr='[[0, settings["learning_rate"]], [STEPS, 0.0]]')),
+            "changes while it trains",
         ),
         (
             "names of the other library",
@@ -106,6 +124,18 @@ WRONG = {
             "times the highest",
             _ACT.replace(_SCALED, "np.clip(high * mean, low, high)"),
             "evenly around zero",
+        ),
+        (
+            "every second number",
+            _ACT.replace("[0, : len(low)]", "[0, ::2]"),
+            "all means first",
+        ),
+        (
+            "one number",
+            _ACT.replace(": len(low)]", ":1]")
+            .replace("(low +", "(low[:1] +")
+            .replace("(high - low), low, high)", "(high - low)[:1], low[:1], high[:1])"),
+            "make one action",
         ),
         ("twice", _ACT.replace(_SCALED, "np.clip(2 * mean, low, high)"), "1 the highest"),
         (
@@ -143,14 +173,45 @@ WRONG = {
             "Your code raised TypeError",
         ),
         (
-            "a strength of its own",
+            "the number of the example",
             """class Weak(gym.ActionWrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
 
     def action(self, action):
-        return 0.5 * action""",
-            "whatever the config says",
+        return 0.3 * action""",
+            "0.3 of the example",
+        ),
+        (
+            "a lower limit",
+            """class Weak(gym.Wrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV))
+        self.unwrapped.max_torque *= config["strength"]""",
+            "cut there, not multiplied",
+        ),
+        (
+            "narrower bounds too",
+            """class Weak(gym.ActionWrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV))
+        self.strength = config["strength"]
+        self.action_space = gym.spaces.Box(-2 * self.strength, 2 * self.strength, (1,))
+
+    def action(self, action):
+        return self.strength * action""",
+            "bounds of what is seen or of the action have changed",
+        ),
+        (
+            "without an end",
+            """class Weak(gym.ActionWrapper):
+    def __init__(self, config):
+        super().__init__(gym.make(ENV).unwrapped)
+        self.strength = config["strength"]
+
+    def action(self, action):
+        return self.strength * action""",
+            "gym.make ends it after 200",
         ),
         (
             "changes nothing",
@@ -251,13 +312,21 @@ RIGHT = {
     config.training(lr=settings["learning_rate"], gamma=settings["gamma"])
     config.training(lambda_=settings["gae_lambda"], clip_param=settings["clip_range"])
     config.training(minibatch_size=settings["batch_size"], num_epochs=settings["n_epochs"])
+    config.training(vf_loss_coeff=0.5, grad_clip=0.5, vf_clip_param=np.inf, use_kl_loss=False)
     return config""",
         ),
         (
-            "with all else of lab 12, and several train steps a result",
-            _translated(_training(use_kl_loss="False", vf_clip_param='float("inf")')).replace(
-                "\n    )", "\n        .rl_module(model_config=network)\n    )"
-            ),
+            "the lab's own config with other numbers",
+            """def translate(settings):
+    config = pendulum_ppo(0.01, settings["gamma"], settings["gae_lambda"])
+    config.env_runners(num_envs_per_env_runner=settings["n_envs"])
+    return config.training(
+        lr=settings["learning_rate"],
+        train_batch_size_per_learner=settings["n_steps"] * settings["n_envs"],
+        minibatch_size=settings["batch_size"],
+        num_epochs=settings["n_epochs"],
+        clip_param=settings["clip_range"],
+    )""",
         ),
     ],
     "act": [
