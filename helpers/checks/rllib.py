@@ -124,7 +124,8 @@ def _translated(answer, settings):
         "falls": isinstance(config.lr, list),
         "learning_rate": float(learned["default_optimizer_learning_rate"]),
         "batch_size": round(float(learned["module_train_batch_size_mean"])),
-        "n_epochs": round(float(learned["num_module_steps_trained"]) / steps),
+        # Each environment adds one row to the steps, for the forecast where they end.
+        "n_epochs": int(learned["num_module_steps_trained"] / (steps + envs)),
         "gamma": config.gamma,
         "gae_lambda": config.lambda_,
         "clip_range": config.clip_param,

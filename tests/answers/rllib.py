@@ -146,7 +146,7 @@ WRONG = {
         (
             "the spread too",
             _ACT.replace("[0, : len(low)]", "[0]").replace(_SCALED, "mean"),
-            "its spread",
+            "all means first",
         ),
         ("the batch", _ACT.replace("[0, : len(low)]", "[:, : len(low)]"), "take out the one"),
         (
@@ -188,7 +188,7 @@ WRONG = {
     def __init__(self, config):
         super().__init__(gym.make(ENV))
         self.unwrapped.max_torque *= config["strength"]""",
-            "cut there, not multiplied",
+            "cut at the strength",
         ),
         (
             "narrower bounds too",
