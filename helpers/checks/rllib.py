@@ -80,7 +80,7 @@ def translate(answer) -> Passed:
             f"Your agent learned after {did['steps']} steps; {envs} environments with "
             f"{settings['n_steps']} steps each are {steps}. That is train_batch_size_per_learner."
         )
-    if did["largest_error"] < 1e6:
+    if did["largest_error"] is not None and did["largest_error"] < 1e6:
         raise NotYet(
             f"From a forecast whose squared error is above {did['largest_error']:g} your agent "
             'learns nothing; Stable-Baselines3 learns from all: vf_clip_param=float("inf").'
