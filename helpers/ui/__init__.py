@@ -1,5 +1,6 @@
 """Live views for notebooks: `from helpers import ui`."""
 
+from helpers.ui.search import object_search_bar, task_search_bar
 from helpers.ui.sweep import SweepView
 
-__all__ = ["SweepView"]
+__all__ = ["SweepView", "object_search_bar", "task_search_bar"]

@@ -1,0 +1,53 @@
+"""What the widgets read through Ray's state API, or a sentence that says why they cannot."""
+
+import time
+from collections.abc import Callable
+
+import ray
+from ray.util.state import exception
+
+LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
+MOST_ROWS = 10_000  # the state API lists no more
+
+
+class Unavailable(Exception):
+    """Ray could not be asked; the message is a sentence for the learner."""
+
+
+def ask(function: Callable, *args, **options):
+    """Call a function of the state API for the Ray that this notebook is connected to.
+
+    Args:
+        function: one of `ray.util.state`, such as `list_tasks`.
+        args: its arguments.
+        options: its keyword arguments.
+
+    Raises:
+        Unavailable: no Ray is connected here, or its dashboard, which answers, is not there.
+    """
+    if not ray.is_initialized():
+        raise Unavailable("Ray is not running in this notebook: run ray.init(), then ask again.")
+    address = ray.get_runtime_context().gcs_address
+    try:
+        return function(*args, address=address, **options)
+    except (exception.RayStateApiException, ConnectionError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise Unavailable(
+            "Ray's dashboard does not answer, and what runs is read through it. Was Ray started "
+            f"without it, or has it ended? ({reason})"
+        ) from error
+
+
+def here(all_jobs: bool) -> list[tuple[str, str, str]]:
+    """The filter that leaves this notebook's own job, or nothing where all jobs are wanted."""
+    if all_jobs or not ray.is_initialized():
+        return []
+    return [("job_id", "=", ray.get_runtime_context().get_job_id())]
+
+
+def in_time(look: Callable, complete: Callable[[object], bool]):
+    """What `look` returns once it is complete, or after `LATE_S` what there is then."""
+    deadline = time.monotonic() + LATE_S
+    while not complete(found := look()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
