@@ -58,7 +58,7 @@ def tasks(*names: str) -> Iterator[list[Task]]:
     found: list[Task] = []
     yield found
     ran = _wait_until_told(began, names)
-    found += sorted((_task(row, began) for row in ran), key=lambda task: task.start)
+    found += sorted((as_task(row, began) for row in ran), key=lambda task: task.start)
 
 
 def overlap(tasks: list[Task]) -> float:
@@ -83,6 +83,9 @@ def actors(**fields: str) -> list[ActorState]:
     filters = [(field, "=", value) for field, value in fields.items()]
     address = ray.get_runtime_context().gcs_address
     return list_actors(address=address, filters=filters, detail=True, limit=MOST_ROWS)
+
+
+MARK = "_last"
 
 
 @ray.remote(num_cpus=0)
@@ -136,7 +139,14 @@ def _phases(row) -> dict[str, dict]:
     return {event["event_name"]: event for event in (row.profiling_data or {}).get("events", [])}
 
 
-def _task(row, began: float) -> Task:
+def as_task(row, began: float) -> Task:
+    """A row of the state API, listed with its details, as a Task whose times count from `began`.
+
+    Args:
+        row: a `TaskState` of a task that has ended.
+        began: seconds since 1970.
+    """
+
     def since(milliseconds: float) -> float:
         return milliseconds / 1000 - began
 

@@ -10,11 +10,12 @@ import ipywidgets as widgets
 import ray
 from ray.util.state import get_log, get_objects, get_task, list_tasks, summarize_tasks
 
-from helpers.ui.state import MOST_ROWS, Unavailable, ask, here, in_time
+from helpers.ui.state import Unavailable, ask, here, in_time
 
 TASK_ID, OBJECT_ID = 48, 56  # hexadecimal digits; an object's id begins with that of its task
 MATCHES = 20  # tasks that a search by name shows
-FOUND = 1_000  # tasks of one name that it counts
+FOUND = 1_000  # tasks of one name, or children, that it counts
+CHILDREN = "children of "  # with a task's id, a query
 LOG_LINES = 20
 
 WAITING = {  # states before a task runs, in the words of Ray's documentation
@@ -141,14 +142,16 @@ def _tasks(query: str, all_jobs: bool) -> Card:
         return Card("")
     if re.fullmatch(rf"[0-9a-f]{{{TASK_ID}}}", query):
         return _task_card(query)
-    rows = _named(query, all_jobs)
-    if not rows:  # no such name; then a part of one, which takes longer to find
+    if query.startswith(CHILDREN):
+        rows = _listed("parent_task_id", query.removeprefix(CHILDREN), all_jobs)
+    elif not (rows := _listed("name", query, all_jobs)):
+        # No such name; then a part of one, which takes longer to find.
         groups = ask(summarize_tasks, raise_on_missing_output=False)["cluster"]["summary"]
         names = [name for name in groups if query.lower() in name.lower()]
-        rows = [row for name in names for row in _named(name, all_jobs)]
+        rows = [row for name in names for row in _listed("name", name, all_jobs)]
     if not rows:
         whose = "" if all_jobs else " of this notebook"
-        return Card(f"No task{whose} has {query!r} in its name.")
+        return Card(f"No task{whose} is found for {query!r}.")
     states = Counter(row.state for row in rows)
     many = "at least " if len(rows) >= FOUND else ""
     title = f"{many}{len(rows):,} found: " + ", ".join(f"{n:,} {one}" for one, n in states.items())
@@ -159,8 +162,8 @@ def _tasks(query: str, all_jobs: bool) -> Card:
     return Card(title, links=links)
 
 
-def _named(name: str, all_jobs: bool) -> list:
-    filters = [("name", "=", name), *here(all_jobs)]
+def _listed(what: str, value: str, all_jobs: bool) -> list:
+    filters = [(what, "=", value), *here(all_jobs)]
     return ask(list_tasks, filters=filters, limit=FOUND, raise_on_missing_output=False)
 
 
@@ -193,16 +196,7 @@ def _task_card(task_id: str) -> Card:
         add(("error", f"{task.error_type}\n{task.error_message or ''}".strip()))
     if log := _log(task):
         add(("log", log))
-    children = ask(
-        list_tasks,
-        filters=[("parent_task_id", "=", task_id)],
-        limit=MOST_ROWS,
-        raise_on_missing_output=False,
-    )
-    if children:
-        counts = Counter(child.name for child in children)
-        add(("children", ", ".join(f"{n:,} x {name}" for name, n in counts.items())))
-        card.links += [(f"child {child.name}", child.task_id) for child in children[:MATCHES]]
+    card.links.append(("its children", f"{CHILDREN}{task_id}"))
     if _is_driver(task.parent_task_id):
         add(("parent", "the driver"))
     elif parent := ask(get_task, task.parent_task_id):
