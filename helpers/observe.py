@@ -130,12 +130,13 @@ def _wait_until_told(began: float, names: tuple[str, ...]) -> list:
 
 def _told(row) -> bool:
     """Whether a row is complete or never will be: its caller tells the end, its worker the rest."""
-    if row.state != "FINISHED" or "task:execute" in _phases(row):
+    if row.state != "FINISHED" or "task:execute" in phases(row):
         return row.state in ("FINISHED", "FAILED")
     return time.time() - row.end_time_ms / 1000 > LOST_S
 
 
-def _phases(row) -> dict[str, dict]:
+def phases(row) -> dict[str, dict]:
+    """What a row's worker has told of it, by name (`task:execute`); times are ms since 1970."""
     return {event["event_name"]: event for event in (row.profiling_data or {}).get("events", [])}
 
 
@@ -154,11 +155,11 @@ def as_task(row, began: float) -> Task:
     submitted = since(row.creation_time_ms)
     start = states.get("RUNNING", states.get("SUBMITTED_TO_WORKER", submitted))
     end = max(start, states.get(row.state, start))
-    phases = _phases(row)
-    fetch, execute = phases.get("task:deserialize_arguments"), phases.get("task:execute")
+    told = phases(row)
+    fetch, execute = told.get("task:deserialize_arguments"), told.get("task:execute")
     if execute:
         start = since((fetch or execute)["start_time"])
-        whole = phases.get(f"task::{row.name}") or phases.get("task:store_outputs") or execute
+        whole = told.get(f"task::{row.name}") or told.get("task:store_outputs") or execute
         end = since(whole["end_time"])
     return Task(
         name=row.name,

@@ -9,6 +9,10 @@ from helpers import observe, ui
 from helpers.ui.times import Times
 
 
+def test_it_says_that_nothing_has_ended_yet(ray):
+    assert repr(ui.task_completion_time_distribution()).startswith("No task has ended here yet")
+
+
 def test_waiting_is_told_apart_from_running(ray):
     # No sleep to paper over a race: these tasks last, and the cores are fewer than they.
     @ray.remote
@@ -44,7 +48,6 @@ def test_a_name_is_shown_as_text():
     assert found._repr_html_().count("<img") == 1
 
 
-def test_it_says_that_there_is_nothing_or_no_ray(ray, monkeypatch):
-    assert "No task has ended" in repr(Times({}, {}, "No task has ended here yet."))
+def test_it_says_in_a_sentence_that_ray_is_not_there(monkeypatch):
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     assert repr(ui.task_completion_time_distribution()).startswith("Ray is not running")

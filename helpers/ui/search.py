@@ -10,6 +10,7 @@ import ipywidgets as widgets
 import ray
 from ray.util.state import get_log, get_objects, get_task, list_tasks, summarize_tasks
 
+from helpers import observe
 from helpers.ui.state import Unavailable, ask, here, in_time
 
 TASK_ID, OBJECT_ID = 48, 56  # hexadecimal digits; an object's id begins with that of its task
@@ -168,17 +169,13 @@ def _listed(what: str, value: str, all_jobs: bool) -> list:
 
 
 def _task_card(task_id: str) -> Card:
-    def attempts():
-        found = ask(get_task, task_id) or []
-        return found if isinstance(found, list) else [found]
-
-    found = in_time(attempts, lambda rows: bool(rows) and all(map(_told, rows)))
+    found = in_time(lambda: _attempts(task_id), lambda rows: bool(rows) and all(map(_told, rows)))
     if not found:
         return Card(
             f"Ray knows no task {task_id}. It forgets the oldest when there are very many, and an "
             "object that ray.put made has none."
         )
-    task = max(found, key=lambda row: row.attempt_number)
+    *earlier, task = found
     card = Card(f"{task.name}  {task.state}")
     add = card.rows.append
     if waits := _why(task):
@@ -191,7 +188,8 @@ def _task_card(task_id: str) -> Card:
     if phases := _phases(task):
         add(("phases", "\n".join(f"{seconds:8.3f} s  {name}" for name, seconds in phases)))
     if task.attempt_number:
-        add(("attempt", f"{task.attempt_number + 1}, after " + _earlier(found)))
+        ends = ", ".join(row.error_type or row.state for row in earlier) or "an earlier one"
+        add(("attempt", f"{task.attempt_number + 1}, after {ends}"))
     if task.error_message or task.error_type:
         add(("error", f"{task.error_type}\n{task.error_message or ''}".strip()))
     if log := _log(task):
@@ -199,11 +197,18 @@ def _task_card(task_id: str) -> Card:
     card.links.append(("its children", f"{CHILDREN}{task_id}"))
     if _is_driver(task.parent_task_id):
         add(("parent", "the driver"))
-    elif parent := ask(get_task, task.parent_task_id):
-        name = (parent[0] if isinstance(parent, list) else parent).name
+    elif parent := _attempts(task.parent_task_id):
+        name = parent[0].name
         add(("parent", name))
         card.links.insert(0, (f"parent {name}", task.parent_task_id))
     return card
+
+
+def _attempts(task_id: str) -> list:
+    """The rows of a task's attempts, the first one first; Ray gives a single one without a list."""
+    found = ask(get_task, task_id) or []
+    rows = found if isinstance(found, list) else [found]
+    return sorted(rows, key=lambda row: row.attempt_number)
 
 
 def _is_driver(task_id: str) -> bool:
@@ -213,7 +218,7 @@ def _is_driver(task_id: str) -> bool:
 
 def _told(task) -> bool:
     """Whether the worker has told its part too, where there is one."""
-    return task.state != "FINISHED" or bool((task.profiling_data or {}).get("events"))
+    return task.state != "FINISHED" or bool(observe.phases(task))
 
 
 def _transitions(task) -> str:
@@ -227,16 +232,12 @@ def _transitions(task) -> str:
 
 
 def _phases(task) -> list[tuple[str, float]]:
-    events = (task.profiling_data or {}).get("events", [])
+    told = observe.phases(task)
     return [
-        (PHASES[event["event_name"]], (event["end_time"] - event["start_time"]) / 1000)
-        for event in events
-        if event["event_name"] in PHASES
+        (label, (told[name]["end_time"] - told[name]["start_time"]) / 1000)
+        for name, label in PHASES.items()
+        if name in told
     ]
-
-
-def _earlier(attempts) -> str:
-    return ", ".join(row.error_type or row.state for row in attempts[:-1]) or "an earlier one"
 
 
 def _why(task) -> str:

@@ -7,7 +7,6 @@ import ray
 from ray.util.state import exception
 
 LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
-MOST_ROWS = 10_000  # the state API lists no more
 
 
 class Unavailable(Exception):

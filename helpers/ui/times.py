@@ -8,7 +8,8 @@ from matplotlib.patches import Patch
 from ray.util.state import list_tasks
 
 from helpers import observe, plots
-from helpers.ui.state import MOST_ROWS, Unavailable, ask, here
+from helpers.observe import MOST_ROWS
+from helpers.ui.state import Unavailable, ask, here
 
 DRAWN = 8  # functions in the picture, those with the most time in all
 QUANTILES = {"half": 0.5, "19 of 20": 0.95, "the longest": 1.0}
