@@ -3,13 +3,16 @@
 import contextlib
 import io
 import json
+import multiprocessing
 import os
+import platform
 import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from unittest import mock
 
@@ -30,6 +33,20 @@ def execute(notebook: Path, ids: Sequence[str], namespace: dict) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         for name in ids:
             exec(compile("".join(sources[name]), f"<cell {name}>", "exec"), namespace)
+
+
+def say(sentence: str) -> None:
+    """Tell the person who waits, beside the table that goes to standard output."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def machine(packages: Sequence[str]) -> dict:
+    """What the numbers were measured with: the cores, Python, and these packages' versions."""
+    return {
+        "cores": multiprocessing.cpu_count(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+    }
 
 
 @contextlib.contextmanager

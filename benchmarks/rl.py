@@ -19,7 +19,6 @@ import contextlib
 import json
 import multiprocessing
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -33,7 +32,7 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.lab import execute, fit, own_ray, report, silent_view
+from benchmarks.lab import execute, fit, machine, own_ray, report, say, silent_view
 from helpers import paths
 
 NOTEBOOK = paths.NOTEBOOKS / "12_tune_sb3.ipynb"
@@ -187,17 +186,13 @@ def run_zoo(python: Path, configs: list[dict], programs: int, threads: int) -> f
 # --- the measurement ---
 
 
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
-
-
 def check_steps(way: str, steps: list[int], trials: int) -> None:
     """Raise RuntimeError unless so many trials took the lab's steps each."""
     if steps != [lab["STEPS"]] * trials:
         raise RuntimeError(f"{way}: {trials} trials of {lab['STEPS']} steps, but it took {steps}")
 
 
-def measure(trials: int, steps: int | None, repeats: int, say: Callable = _say) -> dict:
+def measure(trials: int, steps: int | None, repeats: int, say: Callable = say) -> dict:
     """Run all ways in turn, `repeats` times; the configs are drawn anew each time.
 
     Args:
@@ -243,9 +238,7 @@ def measure(trials: int, steps: int | None, repeats: int, say: Callable = _say) 
                 seconds[way].append(took)
                 say(f"{repeat}/{repeats}, {way}: {took:.1f} s")
     return {
-        "cores": cores,
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        **machine(PACKAGES),
         "zoo": ZOO,
         "missing": missing,
         "trials": trials,

@@ -17,19 +17,17 @@ import argparse
 import contextlib
 import multiprocessing
 import os
-import platform
 import shutil
 import statistics
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from benchmarks.lab import execute, fit, own_ray, report, silent_view
+from benchmarks.lab import execute, fit, machine, own_ray, report, say, silent_view
 from helpers import paths
 
 NOTEBOOK = paths.NOTEBOOKS / "08_tune_mnist_sweep.ipynb"
@@ -302,11 +300,7 @@ def run_bare(sweep: Sweep) -> tuple[float, Sweep]:
 # --- the measurement ---
 
 
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
-
-
-def measure(sizes=SIZES, repeats: int = 3, say=_say) -> dict:
+def measure(sizes=SIZES, repeats: int = 3, say=say) -> dict:
     """Start Ray, record a sweep of each size, run all ways in turn, end Ray.
 
     Returns what `--json` writes. `say` is told of each run. Raises RuntimeError where a way did not
@@ -377,9 +371,7 @@ def _account(seconds: float, sweep: Sweep) -> str:
 
 def _summary(recorded: dict, times: dict) -> dict:
     summary = {
-        "cores": multiprocessing.cpu_count(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        **machine(PACKAGES),
         "sizes": {},
     }
     for size, runs in times.items():
