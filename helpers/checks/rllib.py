@@ -1,12 +1,14 @@
 """Checks of lab 13."""
 
+import contextlib
 import random
 import shutil
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
-from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.ppo import PPO, PPOConfig
 
 from helpers.check import NotYet, Passed, exercise, run
 
@@ -137,10 +139,17 @@ def _translated(answer, settings):
 
 
 def _trained(config: PPOConfig) -> tuple[dict, int]:
-    """The result of one train(), and in how many environments; nothing of it is left."""
+    """The result of one train(), and in how many environments."""
+    with _built(config) as algorithm:
+        return algorithm.train(), algorithm.env_runner.num_envs
+
+
+@contextlib.contextmanager
+def _built(config: PPOConfig) -> Iterator[PPO]:
+    """The algorithm of a config; nothing of it is left afterwards, its folder neither."""
     algorithm = config.debugging(log_level="ERROR", log_sys_usage=False).build_algo()
     try:
-        return algorithm.train(), algorithm.env_runner.num_envs
+        yield algorithm
     finally:
         algorithm.stop()
         shutil.rmtree(algorithm.logdir, ignore_errors=True)
@@ -210,8 +219,8 @@ def act(answer) -> Passed:
         raise NotYet(told + "A mean may lie past -1 or 1; cut what is past the bounds.")
     if np.allclose(got, means, atol=1e-4) or np.allclose(got, np.clip(means, low, high), atol=1e-4):
         raise NotYet(
-            told + "The network learned actions from -1 to 1; spread these from the lowest action "
-            "to the highest."
+            told + "The network learned actions from -1 to 1; stretch these from the lowest "
+            "action to the highest."
         )
     if np.allclose(got, np.clip(means * high, low, high), atol=1e-4):
         raise NotYet(
@@ -225,15 +234,9 @@ def act(answer) -> Passed:
 
 def _decided_module(answer):
     """A module whose means lie on both sides of -1 and 1."""
-    algorithm = (
-        PPOConfig()
-        .environment(_TwoLevers)
-        .env_runners(num_env_runners=0)
-        .debugging(log_level="ERROR", log_sys_usage=False)
-        .build_algo()
-    )
-    shutil.rmtree(algorithm.logdir, ignore_errors=True)
-    module = algorithm.get_module()
+    config = PPOConfig().environment(_TwoLevers).env_runners(num_env_runners=0)
+    with _built(config) as algorithm:
+        module = algorithm.get_module()
     module.set_state({name: 3 * weights for name, weights in module.get_state().items()})
     return module
 
