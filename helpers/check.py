@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 import ray
+from matplotlib.figure import Figure
 from ray import cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ray.util.state.common import ActorState
@@ -41,7 +42,7 @@ class NotYet(Exception):
 
     Args:
         message: one or two sentences: what this answer did, and where to look.
-        picture: an optional matplotlib figure of the learner's own run.
+        picture: an optional matplotlib figure or timeline of the learner's own run.
     """
 
     def __init__(self, message: str, picture: Any = None):
@@ -69,13 +70,17 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         colour = _COLOUR[self.status]
-        picture = f"<br>{plots.as_html(self.picture)}" if self.picture else ""
+        picture = f"<br>{_drawn(self.picture)}" if self.picture else ""
         return (
             f'<div class="ray-labs-verdict" style="border-left:4px solid {colour};'
             'padding:.4em .8em;white-space:pre-wrap">'
             f'<b style="color:{colour}">{_MARK[self.status]} {self.status}</b>  '
             f"{html.escape(self.message)}{picture}</div>"
         )
+
+
+def _drawn(picture: Any) -> str:
+    return plots.as_html(picture) if isinstance(picture, Figure) else picture._repr_html_()
 
 
 class Passed(NamedTuple):

@@ -2,12 +2,12 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import ray
 from ray.util.state import list_actors, list_tasks
-from ray.util.state.common import ActorState
+from ray.util.state.common import ActorState, TaskState
 
 REPORT_S = 1.0  # how often each of Ray's processes reports, by Ray's default
 REPORT_LIMIT_S = 30.0  # a busy machine gets its time
@@ -30,6 +30,7 @@ class Task:
     id: str = ""  # hexadecimal; that of a ref is ref.task_id().hex()
     parent: str = ""  # the id of the task that submitted it
     actor: str = ""  # hexadecimal id, empty for a task
+    node: str = ""  # hexadecimal id of the node that ran it
     attempt: int = 0  # 1 at the first retry
     error: str = ""
 
@@ -57,8 +58,13 @@ def tasks(*names: str) -> Iterator[list[Task]]:
     began = time.time()
     found: list[Task] = []
     yield found
-    ran = _wait_until_told(began, names)
-    found += sorted((as_task(row, began) for row in ran), key=lambda task: task.start)
+    rows, late = wait_until_told(began, names)
+    if late:
+        raise TimeoutError(
+            f"Ray has not told the end of {', '.join(late)} in {REPORT_LIMIT_S:.0f} s. Does "
+            "it still run? Wait for it inside the block, by ray.get."
+        )
+    found += sorted((as_task(row, began) for row in rows), key=lambda task: task.start)
 
 
 def overlap(tasks: list[Task]) -> float:
@@ -93,23 +99,36 @@ def _last():
     """Submitted last: when Ray tells of it, it has told of all that was submitted before."""
 
 
-def _wait_until_told(began: float, names: tuple[str, ...]) -> list:
+def wait_until_told(
+    began: float, names: Sequence[str] = (), limit_s: float = REPORT_LIMIT_S, all_jobs: bool = False
+) -> tuple[list[TaskState], list[str]]:
+    """The state API's rows of what was submitted, once Ray has told of it all to its end.
+
+    Args:
+        began: seconds since 1970; what was submitted before is left out.
+        names: keep only these functions and methods; all by default.
+        limit_s: how long to wait.
+        all_jobs: look at the tasks of others too, not only at those of this driver.
+
+    Returns:
+        The rows, and the names of those whose end was not told in time, of which there are none
+        otherwise. At most `MOST_ROWS` rows; Ray leaves out the rest.
+    """
     last = _last.remote()
-    ray.get(last)
     mark = last.task_id().hex()
     context = ray.get_runtime_context()
-    deadline = time.monotonic() + REPORT_LIMIT_S
+    deadline = time.monotonic() + limit_s
     known, since = set(), time.monotonic()
     while True:
         rows = list_tasks(
             address=context.gcs_address,
-            filters=[("job_id", "=", context.get_job_id())],
+            filters=[] if all_jobs else [("job_id", "=", context.get_job_id())],
             detail=True,
             limit=MOST_ROWS,
             raise_on_missing_output=False,
         )
         ours = [row for row in rows if (row.creation_time_ms or 0) >= began * 1000 - 1]
-        wanted = [row for row in ours if row.task_id != mark and (not names or row.name in names)]
+        wanted = [row for row in ours if row.name != MARK and (not names or row.name in names)]
         now = time.monotonic()
         if known != (known := {(row.task_id, row.attempt_number) for row in wanted}):
             since = now
@@ -118,13 +137,11 @@ def _wait_until_told(began: float, names: tuple[str, ...]) -> list:
         driver = next((row.parent_task_id for row in ours if row.task_id == mark), None)
         nested = any(row.parent_task_id != driver for row in ours)
         if driver and all(map(_told, wanted)) and (now - since > REPORT_S or not nested):
-            return wanted
+            return wanted, []
         if now > deadline:
-            late = sorted({row.name for row in wanted if not _told(row)}) or ["the last one"]
-            raise TimeoutError(
-                f"Ray has not told the end of {', '.join(late)} in {REPORT_LIMIT_S:.0f} s. Does "
-                "it still run? Wait for it inside the block, by ray.get."
-            )
+            return wanted, sorted({row.name for row in wanted if not _told(row)}) or [
+                "the last one"
+            ]
         time.sleep(0.1)
 
 
@@ -173,6 +190,7 @@ def as_task(row, began: float) -> Task:
         id=row.task_id,
         parent=row.parent_task_id or "",
         actor=row.actor_id or "",
+        node=row.node_id or "",
         attempt=row.attempt_number,
         error=row.error_type or "",
     )

@@ -12,9 +12,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-
-from helpers.observe import Task
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart (2008).
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -147,119 +144,11 @@ def stacked_bars(rows: dict[str, dict[str, float]], title: str, unit: str = "s")
     plt.show()
 
 
-def gantt(
-    tasks: Sequence[Task],
-    title: str = "",
-    row: Callable[[Task], str] = lambda task: f"process {task.worker}",
-    label: Callable[[Task], str] = lambda task: task.name,
-    phases: bool = False,
-    arrows: Iterable[tuple] = (),
-    legend: bool = True,
-    axis: Axes | None = None,
-) -> None:
-    """Draw when each task ran: one bar a task, one colour a name, a cross where one failed.
-
-    Args:
-        tasks: what `observe.tasks` collected, or part of it.
-        title: what the reader should see.
-        row: the row a task belongs to; by default the process that ran it. Rows stand in the
-            order in which their first tasks are in `tasks`.
-        label: what to write into a task's bar, if it fits there.
-        phases: paint fetching the arguments pale and storing the result dark.
-        arrows: pairs of refs or task ids; from the end of the first task to the start of the other.
-        legend: tell the colours' names, where there are several.
-        axis: where to draw; by default into a figure of its own, which is shown.
-    """
-    rows = list(dict.fromkeys(map(row, tasks)))
-    axis, show = _canvas(axis, 0.42 * len(rows) + 1.3)
-    names = dict.fromkeys(task.name for task in tasks)
-    colours = dict(zip(names, [BLUE, ORANGE, GREEN, PURPLE, SKY] * len(names), strict=False))
-    last = max((task.end for task in tasks), default=1.0)
-    for task in tasks:
-        y, colour = rows.index(row(task)), colours[task.name]
-        fetched, computed = (task.fetched, task.computed) if phases else (task.start, task.end)
-        parts = (task.start, fetched, PALE), (fetched, computed, colour), (computed, task.end, GREY)
-        for left, right, part in parts:
-            axis.barh(y, right - left, 0.7, left, color=part)
-        axis.barh(y, task.seconds, 0.7, task.start, fill=False, edgecolor="white", linewidth=0.8)
-        if task.state == "FAILED":
-            axis.plot(task.end, y, "X", color=RED, markersize=9, clip_on=False)
-        text = label(task)
-        if computed - fetched > 0.014 * last * (len(text) + 1):
-            middle = (fetched + computed) / 2
-            ink = "black" if colour in (ORANGE, SKY) else "white"
-            axis.text(middle, y, text, ha="center", va="center", color=ink, fontsize=9)
-    where = {task.id: (task, rows.index(row(task))) for task in tasks}
-    for pair in arrows:
-        (source, y0), (target, y1) = (where[_task_id(end)] for end in pair)
-        style = {"arrowstyle": "-|>", "color": "black", "lw": 0.9, "shrinkA": 0, "shrinkB": 0}
-        axis.annotate("", (target.start, y1), (source.end, y0), arrowprops=style)
-    axis.set(yticks=range(len(rows)), yticklabels=rows, xlim=(0, last), xlabel="s", title=title)
-    axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.tick_params(axis="y", length=0)
-    parts = [Patch(color=colour, label=name) for name, colour in colours.items()]
-    parts = parts if legend else []
-    parts += [Patch(color=PALE, label="fetch"), Patch(color=GREY, label="store")] if phases else []
-    if len(parts) > 1:
-        where_to = {"loc": "outside lower center", "ncols": len(parts), "fontsize": 9}
-        axis.figure.legend(handles=parts, frameon=False, **where_to)
-    show()
-
-
-def lives(tasks: Sequence[Task], title: str = "", axis: Axes | None = None) -> None:
-    """Draw a tree of actors and their lives: one row a member, one bar a life.
-
-    Args:
-        tasks: the calls that last as long as their actors live, from `observe.tasks`. All lives of
-            a member bear its name; who called it is its parent.
-        title: what the reader should see.
-        axis: where to draw; by default into a figure of its own, which is shown.
-    """
-    calls = {task.actor: task for task in tasks}
-
-    def path(task: Task) -> tuple[str, ...]:
-        caller = calls.get(task.parent[16:])  # the ids of actors' tasks end with the actor's id
-        return (*path(caller), task.name) if caller else (task.name,)
-
-    lived: dict[tuple[str, ...], list[Task]] = {}
-    for task in sorted(tasks, key=lambda task: task.submitted):
-        lived.setdefault(path(task), []).append(task)
-    rows: dict[tuple[str, ...], str] = {}
-
-    def place(parent: tuple[str, ...], indent: str) -> None:
-        children = [member for member in lived if member[:-1] == parent]
-        for child in children:
-            last = child == children[-1]
-            branch, below = ("└─ ", "   ") if last else ("├─ ", "│  ")
-            rows[child] = indent + branch + child[-1] if parent else child[-1]
-            place(child, indent + below if parent else "")
-
-    place((), "")
-    number = {task.id: i for lives in lived.values() for i, task in enumerate(lives, start=1)}
-    axis, show = _canvas(axis, 0.36 * len(rows) + 1.2)
-    gantt(
-        [task for member in rows for task in lived[member]],
-        title,
-        row=lambda task: " " * list(rows).index(path(task)) + rows[path(task)],
-        label=lambda task: f"life {number[task.id]}",
-        legend=False,
-        axis=axis,
-    )
-    plt.setp(axis.get_yticklabels(), family="monospace", ha="left")
-    axis.set_yticks(range(len(rows)), rows.values())
-    axis.tick_params(axis="y", pad=7.5 * max(map(len, rows.values())))
-    show()
-
-
 def _canvas(axis: Axes | None, height: float) -> tuple[Axes, Callable[[], None]]:
     """Where to draw, and what to call at the end: an axis that was given is its owner's to show."""
     if axis is not None:
         return axis, lambda: None
     return plt.figure(figsize=(7.5, height)).subplots(), plt.show
-
-
-def _task_id(end) -> str:
-    return end if isinstance(end, str) else end.task_id().hex()
 
 
 def tree(

@@ -123,41 +123,6 @@ def test_overlap_is_the_average_number_at_once():
     assert observe.overlap([]) == 0
 
 
-def test_gantt_has_a_row_a_process_and_a_cross_a_failure():
-    tasks = [
-        Task("load", 7, 0.0, 1.0, fetched=0.2, computed=0.9, id="a"),
-        Task("sort", 8, 1.0, 2.0, "FAILED", id="b"),
-    ]
-    _, axis = plots.figure()
-    plots.gantt(tasks, "A title", arrows=[("a", "b")], axis=axis)
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["process 7", "process 8"]
-    assert [text.get_text() for text in axis.texts if text.get_text()] == ["load", "sort"]
-    assert len(axis.lines) == 1 and tuple(axis.lines[0].get_xydata()[0]) == (2.0, 1.0)
-    [arrow] = [text for text in axis.texts if not text.get_text()]
-    assert arrow.xyann == (1.0, 0) and arrow.xy == (1.0, 1)
-    names = [text.get_text() for text in axis.figure.legends[0].get_texts()]
-    assert names == ["load", "sort"]
-
-
-def test_lives_draws_the_tree_that_was_seen():
-    top, left, right = "t" * 32, "l" * 32, "r" * 32
-    again = "q" * 32
-    tasks = [
-        Task("top", 1, 0, 9, actor=top, id="0" * 16 + top),
-        Task("left", 2, 1, 9, actor=left, id="1" * 16 + left, parent="9" * 16 + top),
-        Task("a", 3, 2, 4, "FAILED", 1, actor="a" * 32, id="2", parent="9" * 16 + left),
-        Task("right", 4, 1, 3, "FAILED", 2, actor=right, id="3", parent="9" * 16 + top),
-        Task("a", 5, 5, 9, "FINISHED", 4, actor="b" * 32, id="4", parent="9" * 16 + left),
-        Task("right", 6, 5, 9, "FINISHED", 5, actor=again, id="5", parent="9" * 16 + top),
-    ]
-    _, axis = plots.figure()
-    plots.lives(tasks, "A title", axis=axis)
-    rows = [label.get_text() for label in axis.get_yticklabels()]
-    assert rows == ["top", "├─ left", "│  └─ a", "└─ right"]
-    lives = [text.get_text() for text in axis.texts]
-    assert lives == ["life 1", "life 1", "life 1", "life 2", "life 1", "life 2"]
-
-
 def test_tree_places_children_under_their_parent():
     _, axis = plots.figure()
     plots.tree({"root": None, "a": "root", "b": "root"}, "A title", {"b": plots.RED}, axis)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import ray
 
-from helpers import observe, plots
+from helpers import observe, plots, ui
 from helpers.check import NotYet, Passed, exercise, kill_process, run, start_workers
 from helpers.observe import Task, overlap
 
@@ -152,9 +152,8 @@ def spread(answer) -> Passed:
     tasks = [
         Task("work", 0, start - began, end - began, actor=name) for name, _, start, end in calls
     ]
-    figure, axis = plots.figure(6, 2)
     title = "Your items on the two actors"
-    plots.gantt(tasks, title, lambda task: f"{task.actor} actor", lambda task: "", axis=axis)
+    figure = ui.task_timeline(tasks, title, lambda task: f"{task.actor} actor", lambda task: "")
     used = {name for name, *_ in calls}
     if len(used) == 1:
         raise NotYet(f"All {len(calls)} items went to the {used.pop()} actor of two.", figure)
@@ -252,19 +251,13 @@ def _reports(tasks: list[Task], ran: dict):
     shown = [Task("function", one.worker, one.start - began, one.end - began) for one in tasks]
     counted = [moment - began for moment in ran["counted"]]
     shown += [Task("counted", 0, moment - 0.05, moment) for moment in counted]
-    rows = len({task.worker for task in shown})
-    figure, axis = plots.figure(6, 0.42 * rows + 1.3)
-    plots.gantt(
+    return ui.task_timeline(
         shown,
         "Red line: report_all returned",
         lambda task: f"process {task.worker}" if task.worker else "the tally",
         lambda task: "",
-        axis=axis,
+        line=ran["returned"] - began,
     )
-    returned = ran["returned"] - began
-    axis.axvline(returned, color=plots.RED, linestyle=":")
-    axis.set_xlim(0, max(returned, *(task.end for task in shown)) * 1.05)
-    return figure
 
 
 def _start_tally(answer):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import ray
 
-from helpers import observe, plots
+from helpers import observe, ui
 from helpers.check import NotYet, Passed, exercise, run, start_workers
 from helpers.observe import Task
 
@@ -304,10 +304,7 @@ def _picture(ran: list[Ran], items: list[int]):
         Task("item", one.process, one.start - began, one.end - began, id=names[one.task])
         for one in sorted(ran, key=lambda one: one.start)
     ]
-    rows = len({bar.worker for bar in bars})
-    figure, axis = plots.figure(6, 0.42 * rows + 1.1)
-    plots.gantt(bars, "Your run, by task", label=lambda bar: bar.id, axis=axis)
-    return figure
+    return ui.task_timeline(bars, "Your run, by task", label=lambda bar: bar.id)
 
 
 def _picture_late(late: Late):
@@ -316,11 +313,9 @@ def _picture_late(late: Late):
     if late.fate == "finished":
         state = "FINISHED"
     bars = [Task("within", 0, 0, late.took), Task("task", 0, 0, lived, state)]
-    figure, axis = plots.figure(6, 1.8)
     title = {"alive": "The task outlived your call", "finished": "Your call waited for the task"}
     title = title.get(late.fate, "The task ended with your call")
-    plots.gantt(bars, f"{title}, limit {late.limit:g} s", row=lambda bar: bar.name, axis=axis)
-    return figure
+    return ui.task_timeline(bars, f"{title}, limit {late.limit:g} s", row=lambda bar: bar.name)
 
 
 def _compute(milliseconds: int) -> Ran:

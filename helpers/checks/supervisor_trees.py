@@ -13,7 +13,7 @@ from typing import NamedTuple
 import ray
 from ray.util.state.common import ActorState
 
-from helpers import observe, plots
+from helpers import observe, plots, ui
 from helpers.check import NotYet, Passed, exercise, kill_process, run
 from helpers.observe import Task
 
@@ -431,7 +431,5 @@ def _drawn(lives: list[Life]):
         Task(one.child, 0, one.start, one.end, "FAILED" if one.killed else one.state)
         for one in sorted(lives, key=lambda one: one.child)
     ]
-    figure, axis = plots.figure(6, 0.9 + 0.4 * len({one.child for one in lives}))
     title = "Your children; a cross is a kill"
-    plots.gantt(tasks, title, lambda one: one.name, _still, legend=False, axis=axis)
-    return figure
+    return ui.task_timeline(tasks, title, lambda one: one.name, _still, legend=False)

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 
 import ray
 
-from helpers import plots
+from helpers import plots, ui
 from helpers.check import NotYet, Passed, exercise, run, start_workers
 from helpers.observe import Task, overlap
 
@@ -504,15 +504,11 @@ def _draw_flight(submitted, ends, limit):
 def _gantt(ran, title, here):
     """Draw (name, process, start, end); the process that called the answer has a row by name."""
     tasks = _tasks(ran)
-    rows = len({task.worker for task in tasks})
-    figure, axis = plots.figure(6, 0.42 * rows + 1.3)
-    plots.gantt(
+    return ui.task_timeline(
         tasks,
         title,
         row=lambda task: "your process" if task.worker == here else f"process {task.worker}",
-        axis=axis,
     )
-    return figure
 
 
 def _tasks(ran) -> list[Task]:

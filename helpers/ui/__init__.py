@@ -1,12 +1,27 @@
-"""Live views for notebooks: `from helpers import ui`."""
+"""Views of what runs in Ray, for notebooks: `from helpers import ui`."""
+
+from typing import TYPE_CHECKING
 
 from helpers.ui.search import object_search_bar, task_search_bar
-from helpers.ui.sweep import SweepView
+from helpers.ui.timeline import lives, task_timeline
 from helpers.ui.times import task_completion_time_distribution
+
+if TYPE_CHECKING:
+    from helpers.ui.sweep import SweepView
 
 __all__ = [
     "SweepView",
+    "lives",
     "object_search_bar",
     "task_completion_time_distribution",
     "task_search_bar",
+    "task_timeline",
 ]
+
+
+def __getattr__(name: str):
+    if name == "SweepView":  # only when asked for: it imports Ray Tune, which takes a second
+        from helpers.ui.sweep import SweepView
+
+        return SweepView
+    raise AttributeError(f"helpers.ui has no {name}")

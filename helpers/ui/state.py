@@ -1,10 +1,14 @@
 """What the widgets read through Ray's state API, or a sentence that says why they cannot."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
 import ray
 from ray.util.state import exception
+from ray.util.state.common import TaskState
+
+from helpers import observe
 
 LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
 
@@ -24,11 +28,31 @@ def ask(function: Callable, *args, **options):
     Raises:
         Unavailable: no Ray is connected here, or its dashboard, which answers, is not there.
     """
+    with _in_a_sentence():
+        address = ray.get_runtime_context().gcs_address
+        return function(*args, address=address, **options)
+
+
+def tasks(all_jobs: bool) -> list[TaskState]:
+    """The rows of the tasks that were submitted until now, with their details.
+
+    Waits up to `LATE_S` for Ray to tell of all to their end; what then has none still runs. At
+    most `observe.MOST_ROWS`.
+
+    Raises:
+        Unavailable: as `ask` does.
+    """
+    with _in_a_sentence():
+        rows, _ = observe.wait_until_told(0.0, limit_s=LATE_S, all_jobs=all_jobs)
+        return rows
+
+
+@contextlib.contextmanager
+def _in_a_sentence():
     if not ray.is_initialized():
         raise Unavailable("Ray is not running in this notebook: run ray.init(), then ask again.")
-    address = ray.get_runtime_context().gcs_address
     try:
-        return function(*args, address=address, **options)
+        yield
     except (exception.RayStateApiException, ConnectionError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise Unavailable(

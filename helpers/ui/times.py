@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from ray.util.state import list_tasks
 
 from helpers import observe, plots
 from helpers.observe import MOST_ROWS
-from helpers.ui.state import Unavailable, ask, here
+from helpers.ui import state
+from helpers.ui.state import Unavailable
 
 DRAWN = 8  # functions in the picture, those with the most time in all
 QUANTILES = {"half": 0.5, "19 of 20": 0.95, "the longest": 1.0}
@@ -84,17 +84,10 @@ def task_completion_time_distribution(all_jobs: bool = False) -> Times:
     tells of 10,000; the note says so.
     """
     try:
-        rows = ask(
-            list_tasks,
-            filters=here(all_jobs),
-            detail=True,
-            limit=MOST_ROWS,
-            raise_on_missing_output=False,
-        )
+        rows = state.tasks(all_jobs)
     except Unavailable as error:
         return Times({}, {}, str(error))
     ended = [row for row in rows if row.state in ("FINISHED", "FAILED") and row.start_time_ms]
-    ended = [row for row in ended if row.name != observe.MARK]
     waited: dict[str, list[float]] = {}
     ran: dict[str, list[float]] = {}
     for row in ended:
