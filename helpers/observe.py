@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ray
@@ -78,6 +78,25 @@ def overlap(tasks: list[Task]) -> float:
         busy += (moment - before) * (running > 0)
         running, before = running + step, moment
     return sum(task.seconds for task in tasks) / busy if busy else 0.0
+
+
+def lanes(tasks: Sequence[Task], row: Callable, overlap_s: float = 0.0) -> list[int]:
+    """For every task the first lane of its row, counted from 0, that is free when it starts.
+
+    Args:
+        tasks: in any order.
+        row: what tasks must share to be in each other's way.
+        overlap_s: seconds that two tasks of a lane may overlap.
+    """
+    ends: dict[Hashable, list[float]] = {}
+    lanes = [0] * len(tasks)
+    for number in sorted(range(len(tasks)), key=lambda number: tasks[number].start):
+        task = tasks[number]
+        taken = ends.setdefault(row(task), [])
+        free = (lane for lane, end in enumerate(taken) if end <= task.start + overlap_s)
+        lanes[number] = lane = next(free, len(taken))
+        taken[lane:] = [task.end, *taken[lane + 1 :]]
+    return lanes
 
 
 def actors(**fields: str) -> list[ActorState]:

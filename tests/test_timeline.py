@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from bokeh.models import Arrow, GlyphRenderer, Select, VSpan
+from bokeh.models import Arrow, Select, VSpan
 
 from helpers import ui
 from helpers.observe import Task
@@ -20,7 +20,7 @@ TWO = [
 
 def columns(drawn) -> dict:
     """What the bars of a timeline are drawn from."""
-    return next(iter(drawn._layout().select({"type": GlyphRenderer}))).data_source.data
+    return drawn._layout().renderers[0].data_source.data
 
 
 def rows(drawn) -> list[str]:
@@ -53,6 +53,13 @@ def test_phases_and_a_line_are_drawn_when_they_are_asked_for():
 def test_a_label_that_does_not_fit_is_left_out():
     tasks = [Task("a long name of a short task", 1, 0, 0.01), Task("b", 1, 0.01, 1)]
     assert columns(ui.task_timeline(tasks))["label"] == ["", "b"]
+
+
+def test_calls_that_ran_at_once_in_one_process_share_its_row():
+    tasks = [Task("a", 1, 0, 2), Task("b", 1, 1, 3), Task("c", 1, 2, 3), Task("d", 2, 0, 3)]
+    bars = columns(ui.task_timeline(tasks))
+    assert list(bars["height"]) == pytest.approx([0.35, 0.35, 0.35, 0.7])
+    assert list(bars["y"]) == pytest.approx([-0.175, 0.175, -0.175, 1.0])
 
 
 def test_it_prints_what_it_would_draw():
@@ -182,10 +189,10 @@ def test_the_trace_has_every_task_its_phases_and_who_submitted_it(tmp_path):
         ("run", 200_000, 700_000),
         ("store the result", 900_000, 100_000),
     ]
-    assert {(one["pid"], one["tid"]) for one in spans} == {(1, 7), (2, 8)}
+    assert {(one["pid"], one["tid"]) for one in spans} == {(1, 1), (2, 2)}
     [leaves] = [one for one in events if one["ph"] == "s"]
     [comes] = [one for one in events if one["ph"] == "f"]
-    assert (leaves["ts"], leaves["pid"]) == (500_000, 1), "when it was submitted, in its parent"
+    assert (leaves["ts"], leaves["pid"]) == (499_999, 1), "when it was submitted, in its parent"
     assert (comes["ts"], comes["pid"]) == (1_500_000, 2)
     assert leaves["id"] == comes["id"]
 

@@ -34,12 +34,14 @@ from IPython import get_ipython
 
 from helpers import observe, plots
 from helpers.observe import MOST_ROWS, Task
-from helpers.ui import state
+from helpers.ui import state, trace
 from helpers.ui.state import Unavailable
 
 COLOURS = [plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE, plots.SKY]
 EDGES = 300  # up to so many bars have a white edge; of more the edges would hide the bars
 MOST_ARROWS = 300  # more would hide the bars
+BAR = 0.7  # of the height of a row
+OVERLAP_S = 0.002  # less is the grain of the clocks
 WIDTH = 700  # pixels that the bars have in JupyterLab, about
 NAMED = 12  # names in the legend, those with the most time
 ALL_STATES = "all states"
@@ -112,7 +114,8 @@ class Timeline:
         and arrows lead from who submitted a task to it.
         """
         path = Path(path)
-        path.write_text(json.dumps({"traceEvents": list(_events(self.tasks))}), encoding="utf-8")
+        events = {"traceEvents": list(trace.events(self.tasks))}
+        path.write_text(json.dumps(events, ensure_ascii=False), encoding="utf-8")
         return path
 
     def _by_name(self) -> dict[str, list[Task]]:
@@ -193,26 +196,34 @@ class Timeline:
         wide = (columns["computed"] - columns["fetched"]) * WIDTH / last
         middle = (columns["fetched"] + columns["computed"]) / 2
         texts = ("name", "state", "error", "id")
+        # Calls that one process ran at once share the height of its row.
+        lanes = np.array(observe.lanes(tasks, self.row, OVERLAP_S))
+        rows = np.array([at[self.row(task)] for task in tasks])
+        count = np.zeros(len(at), int)
+        np.maximum.at(count, rows, lanes + 1)
+        heights = BAR / count[rows]
+        middles = rows - BAR / 2 + (lanes + 0.5) * heights
         return columns | {name: [getattr(task, name) for task in tasks] for name in texts} | {
             "waited": np.array([task.start - task.submitted for task in tasks]),
             "fetch": np.array([task.fetched - task.start for task in tasks]),
             "store": np.array([task.end - task.computed for task in tasks]),
             "attempt": [task.attempt + 1 for task in tasks],
             "where": [_process(task) + f" on {task.node[:8]}" * bool(task.node) for task in tasks],
-            "y": np.array([at[self.row(task)] for task in tasks]),
+            "y": middles,
+            "height": heights,
             "colour": [colours[task.name] for task in tasks],
             "ink": ["black" if colours[task.name] in COLOURS[1::3] else "white" for task in tasks],
             "alpha": [1.0 if task.state in ("FINISHED", "FAILED") else 0.5 for task in tasks],
             "middle": middle,
             "label": [
-                text if 7 * (len(text) + 1) < pixels else ""
-                for text, pixels in zip(labels, wide, strict=True)
+                text if 7 * (len(text) + 1) < pixels and height > 0.3 else ""
+                for text, pixels, height in zip(labels, wide, heights, strict=True)
             ],
         }  # fmt: skip
 
     def _bars(self, plot, source: ColumnDataSource, view: CDSView) -> None:
         edge = "white" if len(self.tasks) <= EDGES else None
-        bar = {"y": "y", "height": 0.7, "source": source, "view": view}
+        bar = {"y": "y", "height": "height", "source": source, "view": view}
         # The first one is what the mouse finds and a picked range selects: a task, whole.
         plot.hbar(left="start", right="end", fill_color=plots.PALE, line_color=None, **bar)
         parts = [("fetched", "computed", "colour"), ("computed", "end", plots.GREY)]
@@ -295,13 +306,12 @@ told.text = `${keep.filter(Boolean).length} of ${keep.length} tasks`
 """
 
 PICK = """
-const {name, state, start, end, waited, id, error} = source.data
+const {name, state, start, end, waited, id, error, y, height} = source.data
 const seconds = x => x.toFixed(3) + " s"
 const hit = i => shown.booleans[i]
 if (cb_obj.event_name == "tap") {
-  const y = Math.round(cb_obj.y)
   const i = Array.from(start).findIndex((from, i) =>
-    hit(i) && source.data.y[i] == y && from <= cb_obj.x && cb_obj.x <= end[i])
+    hit(i) && Math.abs(y[i] - cb_obj.y) <= height[i] / 2 && from <= cb_obj.x && cb_obj.x <= end[i])
   if (i >= 0)
     told.text = `${name[i]}  ${state[i]} ${error[i]}\\nid ${id[i]}\\n` +
       `waited ${seconds(waited[i])}, from ${seconds(start[i])} to ${seconds(end[i])}`
@@ -478,34 +488,3 @@ def _library() -> str:
         return ""
     _carrier[:] = [cell]
     return Resources(mode="inline", components=["bokeh", "bokeh-widgets"]).render_js()
-
-
-def _events(tasks: Sequence[Task]) -> Iterable[dict]:
-    """The events of a Chrome trace; times are whole microseconds."""
-    nodes = {node: n for n, node in enumerate(dict.fromkeys(task.node for task in tasks), start=1)}
-    for node, pid in nodes.items():
-        yield {"ph": "M", "name": "process_name", "pid": pid, "args": {"name": f"node {node[:8]}"}}
-    for node, worker in dict.fromkeys((task.node, task.worker) for task in tasks):
-        thread = {"pid": nodes[node], "tid": worker}
-        yield {"ph": "M", "name": "thread_name", "args": {"name": f"worker {worker}"}, **thread}
-    by_id = {task.id: task for task in tasks}
-    for number, task in enumerate(tasks):
-        thread = {"pid": nodes[task.node], "tid": task.worker}
-        details = {"id": task.id, "state": task.state, "attempt": task.attempt + 1}
-        details |= {"waited_s": round(task.start - task.submitted, 6), "error": task.error}
-        yield _span(task.name, "task", task.start, task.end, thread, details)
-        yield _span("fetch arguments", "phase", task.start, task.fetched, thread)
-        yield _span("run", "phase", task.fetched, task.computed, thread)
-        yield _span("store the result", "phase", task.computed, task.end, thread)
-        if parent := by_id.get(task.parent):
-            flow = {"name": "submits", "cat": "submits", "id": number}
-            left = min(max(task.submitted, parent.start), parent.end)
-            above = {"pid": nodes[parent.node], "tid": parent.worker}
-            yield {"ph": "s", "ts": round(left * 1e6), **flow, **above}
-            yield {"ph": "f", "bp": "e", "ts": round(task.start * 1e6), **flow, **thread}
-
-
-def _span(name: str, kind: str, start: float, end: float, thread: dict, args=None) -> dict:
-    begin = round(start * 1e6)
-    times = {"ts": begin, "dur": round(end * 1e6) - begin}
-    return {"ph": "X", "name": name, "cat": kind, **times, **thread, "args": args or {}}
