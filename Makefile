@@ -30,6 +30,7 @@ bench: install
 	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.sweep
 	$(RUN) -m benchmarks.rl
+	$(RUN) -m benchmarks.ui
 
 install: $(INSTALLED)
 

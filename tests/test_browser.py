@@ -7,7 +7,6 @@ RAY_LABS_PICTURES=folder every lab, each saved there as one long picture, for a 
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,15 +14,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from benchmarks.perfetto import CHROMIUM, OFFLINE
 from tests.notebooks import LABS, exercises, read
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 PICTURES = os.environ.get("RAY_LABS_PICTURES")
 ALIKE = [lab for lab in LABS if lab[:2] not in ("00", "08")]  # these two have tests of their own
-OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-OFFLINE += ["--disable-component-update", "--no-first-run", "--disable-quic"]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
@@ -138,6 +133,12 @@ def test_pictures_and_verdicts(open_lab, lab):
             picture = output(notebook, lab, cell["id"]).locator("img")
             assert picture.count() == 1, cell["id"]
             assert picture.evaluate("image => image.naturalWidth") > 300, cell["id"]
+        if cell["cell_type"] == "code" and re.search(
+            r"ui\.(task_timeline|lives)\(", cell["source"]
+        ):
+            canvas = output(notebook, lab, cell["id"]).locator(".ray-labs-timeline canvas").first
+            expect(canvas).to_be_visible()
+            assert canvas.bounding_box()["width"] > 300, cell["id"]
         if cell["cell_type"] == "code" and "SweepView(" in cell["source"]:
             headline = output(notebook, lab, cell["id"]).locator("img").get_attribute("alt")
             assert re.match(r"[1-9]\d* trials · [1-9]\d* complete", headline)

@@ -7,6 +7,7 @@ import time
 import pytest
 from bokeh.models import Arrow, Select, VSpan
 
+from benchmarks import perfetto
 from helpers import ui
 from helpers.observe import Task
 from helpers.ui import timeline
@@ -195,6 +196,26 @@ def test_the_trace_has_every_task_its_phases_and_who_submitted_it(tmp_path):
     assert (leaves["ts"], leaves["pid"]) == (499_999, 1), "when it was submitted, in its parent"
     assert (comes["ts"], comes["pid"]) == (1_500_000, 2)
     assert leaves["id"] == comes["id"]
+
+
+@pytest.mark.skipif(perfetto.CHROMIUM is None, reason="no Chromium is installed")
+def test_perfetto_reads_the_trace(tmp_path):
+    at_once = Task("<b>é</b>", 7, 0.5, 3.0, "FINISHED", 0.1, 0.6, 2.9, id="c", node="n1")
+    file = ui.task_timeline([*TWO, at_once]).save(tmp_path / "t.json")
+    with perfetto.opened(file) as query:
+        assert query("select name, ts, dur from slice where category = 'task' order by ts") == [
+            ["load", 0, 1_000_000_000],
+            ["<b>é</b>", 500_000_000, 2_500_000_000],
+            ["sort", 1_500_000_000, 500_000_000],
+        ]
+        assert query("select name from process where name is not null order by name") == [
+            ["node n1"],
+            ["node n2"],
+        ]
+        assert query("select count(*) from flow") == [[1]]
+        assert not query(
+            "select name from stats where severity in ('error', 'data_loss') and value > 0"
+        )
 
 
 def test_it_says_in_a_sentence_that_ray_is_not_there(monkeypatch):

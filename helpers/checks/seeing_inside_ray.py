@@ -1,0 +1,436 @@
+"""Checks of lab 05."""
+
+import math
+import os
+import time
+from typing import NamedTuple
+
+import numpy as np
+import ray
+from ray.util.state import get_objects
+
+from helpers import ui
+from helpers.check import NotYet, Passed, exercise, run, start_workers
+from helpers.observe import Task, overlap
+
+LIMIT_S = 15.0  # for an answer, once the processes that it needs have started
+STATIONS = (5, 0, 13, 4, 8)  # readings of each; the pieces of none but 4 and 8 are all full
+MOST = 4
+CONVERT_S = 0.1
+STEPS_S = 1.2, 0.1, 0.3, 0.2, 0.15  # what each station's line takes; the first takes longest
+APART_S = 0.1  # tasks that ended so far apart should be printed in that order
+MAPS = 4
+ROWS, WIDTH = 1_000, 500  # of a map, 4 MB
+FREED_S = 3.0  # Ray frees within a fraction of a second what nobody holds
+READINGS = 5
+COUNT_S, ADD_S = 0.15, 0.03
+
+
+class Call(NamedTuple):
+    """One call of a function that the check gave: of what, and where and when it ran."""
+
+    what: int
+    process: int
+    start: float
+    end: float
+
+
+class Maps(NamedTuple):
+    """What an answer made of maps, and what was left of them."""
+
+    returned: list | str  # a sentence where it is no list of arrays
+    drawn: int
+    held: list[str]  # how each map that is still there is held
+    behind: int  # bytes behind the largest array that was returned, itself included
+
+
+@exercise
+def even(answer) -> Passed:
+    """`even(convert, stations, most)`: no task gets more than `most` readings."""
+    returned, calls, here = run(_even, answer, limit=LIMIT_S, setup=_notes_and_workers)
+    if isinstance(returned, str):
+        raise NotYet(returned)
+    picture = _picture(calls, "Your tasks, and the readings that each got")
+    if not calls:
+        raise NotYet("convert was not called by any task. Call convert.remote(array).")
+    sizes = [call.what for call in calls]
+    if max(sizes) > MOST:
+        raise NotYet(
+            f"A task got {max(sizes)} readings, and most was {MOST}. Cut each station in pieces "
+            "of at most that many.",
+            picture,
+        )
+    expected = [_converted(number, size) for number, size in enumerate(STATIONS)]
+    if len(returned) != len(STATIONS):
+        raise NotYet(
+            f"There were {len(STATIONS)} stations; you returned {len(returned)} arrays. Put the "
+            "pieces of a station together again.",
+            picture,
+        )
+    for number, (got, wanted) in enumerate(zip(returned, expected, strict=True)):
+        if len(got) != len(wanted):
+            raise NotYet(
+                f"stations[{number}] has {len(wanted)} readings; the array that you returned for "
+                f"it has {len(got)}. Does the last piece count, when it is not full?",
+                picture,
+            )
+        if list(got) != list(wanted):
+            raise NotYet(
+                f"The array at place {number} is not that of stations[{number}]: the pieces came "
+                "together in another order, or those of another station.",
+                picture,
+            )
+    needed = sum(math.ceil(size / MOST) for size in STATIONS)
+    if (count := sum(size > 0 for size in sizes)) > needed:
+        raise NotYet(
+            f"You submitted {count} tasks; with most = {MOST}, {needed} are enough. A task has "
+            "its price: make pieces as large as most allows.",
+            picture,
+        )
+    if _one_after_another(calls):
+        raise NotYet(
+            "Your tasks ran one after another. Submit all of them before you wait for the first.",
+            picture,
+        )
+    if here == "waited between":
+        raise NotYet(
+            "You waited for one station before you submitted the next. Submit the pieces of all "
+            "stations, then put them together.",
+            picture,
+        )
+    return Passed(f"{len(calls)} tasks of at most {MOST} readings, all submitted first.", picture)
+
+
+@exercise
+def unchained(answer) -> Passed:
+    """`unchained(step, readings, print_line)`: lines in order, each printed when it is there."""
+    returned, printed, calls = run(_unchained, answer, limit=LIMIT_S, setup=_notes_and_workers)
+    if isinstance(returned, str):
+        raise NotYet(returned)
+    lines = [f"station {number}" for number in range(len(STEPS_S))]
+    if not calls:
+        raise NotYet("step was not called by any task. Call step.remote(celsius).")
+    picture = _picture(calls, "Your tasks, by station")
+    if len(calls) != len(lines):
+        raise NotYet(f"{len(lines)} stations, and {len(calls)} tasks: one each is wanted.", picture)
+    if _one_after_another(calls):
+        raise NotYet(
+            "Your tasks ran one after another. Does one wait for the one before, or do you wait "
+            "in the loop that submits?",
+            picture,
+        )
+    if any(not isinstance(line, str) for line in printed):
+        raise NotYet("print_line was given a ref. Give it the line: ray.get(ref).", picture)
+    if twice := {line for line in printed if printed.count(line) > 1}:
+        raise NotYet(f"{min(twice)!r} was printed more than once.", picture)
+    if missing := [line for line in lines if line not in printed]:
+        raise NotYet(
+            f"{missing[0]!r} was never printed. Is the last of those that were pending left out?"
+            if printed
+            else "Nothing was printed. Call print_line(line) for each line as it comes.",
+            picture,
+        )
+    ended = {f"station {call.what}": call.end for call in calls}
+    for place, line in enumerate(printed):
+        for later in printed[place + 1 :]:
+            if ended[line] - ended[later] > APART_S:
+                raise NotYet(
+                    f"{line!r} was printed before {later!r}, whose task ended "
+                    f"{ended[line] - ended[later]:.1f} s earlier. Print each line when it is "
+                    "there: ray.wait tells which is.",
+                    picture,
+                )
+    if list(returned) != lines:
+        wrong = sorted(returned, key=str) == lines
+        raise NotYet(
+            "The list that you returned is in the order in which the tasks ended. Keep the refs "
+            "as they were submitted, and get the lines from those at the end."
+            if wrong
+            else f"You returned {str(returned)[:80]}; it should be the lines in order.",
+            picture,
+        )
+    return Passed("the tasks ran at once, each line was printed when it was there.", picture)
+
+
+@exercise
+def freed(answer) -> Passed:
+    """`freed(draw, readings)`: the first rows of each map, and no map left in the store."""
+    maps = run(_freed, answer, limit=LIMIT_S, setup=_notes_and_workers)
+    if isinstance(maps.returned, str):
+        raise NotYet(maps.returned)
+    if maps.drawn != MAPS:
+        raise NotYet(f"For {MAPS} readings draw ran {maps.drawn} times. Call it once for each.")
+    if len(maps.returned) != MAPS:
+        raise NotYet(f"For {MAPS} readings you returned {len(maps.returned)} arrays.")
+    for number, rows in enumerate(maps.returned):
+        if rows.shape != (3, WIDTH):
+            raise NotYet(
+                f"The array at place {number} has the shape {rows.shape}; three rows of a map "
+                f"have {(3, WIDTH)}."
+            )
+        if not np.array_equal(rows, _map(number)[:3]):
+            raise NotYet(
+                f"The array at place {number} does not hold the first three rows of that map. "
+                "Are the results in the order of readings?"
+            )
+    if maps.held:
+        how = maps.held[0].replace("_", " ").lower()
+        raise NotYet(
+            f"{len(maps.held)} of {MAPS} maps are still in the store ({how}). "
+            + (
+                "A slice of an array is a view of it: copy the rows."
+                if "pinned" in how
+                else "Something still holds their refs: a list, a cache, a closure?"
+            )
+        )
+    size = ROWS * WIDTH * 8
+    if maps.behind >= size:
+        raise NotYet(
+            "The store is empty, but behind three rows lies a copy of the whole map in your own "
+            f"process, {size / 1e6:.0f} MB each. Slice first, then copy."
+        )
+    return Passed(f"{MAPS} maps drawn, their rows kept, and the store has none of them any more.")
+
+
+@exercise
+def fewer(answer) -> Passed:
+    """`fewer(count, readings, hot_days)`: a task a station, one call of the actor each."""
+    counts, adds, returned_at, here = run(_fewer, answer, limit=LIMIT_S, setup=_hot_days)
+    if not counts:
+        raise NotYet("count was never called. Call it in a task, with a station's readings.")
+    picture = _picture(counts, "Where your stations were counted")
+    if any(call.process == here for call in counts):
+        raise NotYet(
+            "A station was counted in the process that called fewer. Count in a task.", picture
+        )
+    if len(counts) != READINGS:
+        raise NotYet(
+            f"{READINGS} stations were counted in {len(counts)} calls of count: one each is "
+            "wanted, with all of a station's readings.",
+            picture,
+        )
+    if _one_after_another(counts):
+        raise NotYet(
+            "The stations were counted one after another. Submit all tasks before you wait for "
+            "the first.",
+            picture,
+        )
+    if len(adds) != READINGS:
+        raise NotYet(
+            f"The actor was called {len(adds)} times for {READINGS} stations. One call a station: "
+            "add its whole number at once.",
+            picture,
+        )
+    got = {station: number for (station, number), _ in adds}
+    if got != (wanted := {number: _hot(number) for number in range(READINGS)}):
+        raise NotYet(
+            f"The actor was told {got}; it should be {wanted}: from a station's place in readings, "
+            "counted from 0, to its hot readings.",
+            picture,
+        )
+    if max(end for _, end in adds) > returned_at:
+        raise NotYet(
+            "When your function returned, the actor had not counted everything. Wait for what "
+            "add.remote(...) gives you, with ray.get.",
+            picture,
+        )
+    return Passed(f"{READINGS} stations counted at once, {len(adds)} calls of the actor.", picture)
+
+
+# --- what runs in the learner's process ---
+
+
+class Notes:
+    """Keeps what tasks tell of themselves."""
+
+    def __init__(self):
+        self.calls = []
+
+    def add(self, *call):
+        self.calls.append(call)
+
+    def all(self):
+        return self.calls
+
+
+def _notes_and_workers(*_):
+    """Where tasks tell of themselves, and the CPUs they ask for, so that two run on one core."""
+    notes = ray.remote(num_cpus=0)(Notes).remote()
+    share = min(1.0, ray.cluster_resources().get("CPU", 1) / 2)
+    start_workers(2, share)
+    ray.get(notes.all.remote())
+    return notes, share
+
+
+def _told(notes) -> list[Call]:
+    return sorted((Call(*call) for call in ray.get(notes.all.remote())), key=lambda one: one.start)
+
+
+def _converted(number: int, size: int) -> np.ndarray:
+    return 2.0 * (100 * number + np.arange(size))
+
+
+def _even(answer, ready):
+    notes, share = ready
+    submitted = []
+
+    def convert(array):
+        start = time.time()
+        time.sleep(CONVERT_S if len(array) else 0)
+        ray.get(notes.add.remote(len(array), os.getpid(), start, time.time()))
+        return 2.0 * array
+
+    class Convert:
+        """A remote function that tells when it was called."""
+
+        def remote(self, array):
+            submitted.append(time.time())
+            return task.remote(array)
+
+    task = ray.remote(num_cpus=share)(convert)
+    stations = [100.0 * number + np.arange(size) for number, size in enumerate(STATIONS)]
+    returned = answer(Convert(), stations, MOST)
+    calls = _told(notes)
+    # Two processes work: when the first three tasks have ended, all should have been submitted.
+    waited = len(calls) > 3 and max(submitted) > sorted(call.end for call in calls)[2]
+    return _arrays(returned), calls, "waited between" if waited else ""
+
+
+def _arrays(returned) -> list | str:
+    """The arrays in a list, or a sentence about what is there instead."""
+    if returned is None:
+        return "Your function returned None. Does it end with a return?"
+    if isinstance(returned, ray.ObjectRef) or not hasattr(returned, "__iter__"):
+        return f"Return a list of arrays; you returned {type(returned).__name__}."
+    arrays = list(returned)
+    for one in arrays:
+        if isinstance(one, ray.ObjectRef) or (
+            isinstance(one, list) and any(isinstance(piece, ray.ObjectRef) for piece in one)
+        ):
+            return "The list holds refs. Trade them in: ray.get(...)"
+        if isinstance(one, list) and any(isinstance(piece, np.ndarray) for piece in one):
+            return "The list holds lists of pieces. Join the pieces of a station: np.concatenate."
+        if not isinstance(one, np.ndarray):
+            return f"The list should hold arrays; it holds {type(one).__name__}: {str(one)[:40]}"
+    return arrays
+
+
+def _unchained(answer, ready):
+    notes, share = ready
+
+    @ray.remote(num_cpus=share)
+    def step(celsius):
+        start = time.time()
+        number = int(celsius[0])
+        time.sleep(STEPS_S[number])
+        ray.get(notes.add.remote(number, os.getpid(), start, time.time()))
+        return f"station {number}"
+
+    printed = []
+    readings = [np.full(3, float(number)) for number in range(len(STEPS_S))]
+    returned = answer(step, readings, printed.append)
+    if returned is None:
+        returned = "Your function returned None. Does it end with a return?"
+    elif isinstance(returned, ray.ObjectRef) or not isinstance(returned, list | tuple):
+        returned = f"Return a list of lines; you returned {type(returned).__name__}."
+    elif any(isinstance(line, ray.ObjectRef) for line in returned):
+        returned = "The list that you returned holds refs. Trade them in: ray.get(...)"
+    printed = [line if isinstance(line, str) else None for line in printed]
+    return returned, printed, _told(notes)
+
+
+def _map(number: int) -> np.ndarray:
+    return number + np.arange(ROWS * WIDTH, dtype=float).reshape(ROWS, WIDTH)
+
+
+def _freed(answer, ready) -> Maps:
+    notes, share = ready
+
+    @ray.remote(num_cpus=share)
+    def draw(element):
+        ray.get(notes.add.remote(ray.get_runtime_context().get_task_id()))
+        return _map(element)
+
+    returned = _arrays(answer(draw, list(range(MAPS))))
+    drawn = [task_id for (task_id,) in ray.get(notes.all.remote())]
+    held = _held([f"{task_id}01000000" for task_id in drawn])  # the first result of each
+    if isinstance(returned, str):
+        return Maps(returned, len(drawn), held, 0)
+    behind = max((_behind(array) for array in returned), default=0)
+    return Maps([np.array(array) for array in returned], len(drawn), held, behind)
+
+
+def _held(objects: list[str]) -> list[str]:
+    """How each object is held that is not freed in time."""
+    address = ray.get_runtime_context().gcs_address
+    deadline = time.monotonic() + FREED_S
+    while True:
+        rows = [get_objects(one, address=address) or [] for one in objects]
+        held = [found[0].reference_type for found in rows if found]
+        if not held or time.monotonic() > deadline:
+            return held
+        time.sleep(0.05)
+
+
+def _behind(array: np.ndarray) -> int:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array.nbytes
+
+
+class HotDays:
+    """The data base of the exercise: it tells what was added, and when."""
+
+    def __init__(self):
+        self.adds = []
+
+    def add(self, station, number):
+        time.sleep(ADD_S)
+        self.adds.append(((station, number), time.time()))
+
+    def told(self):
+        return self.adds
+
+
+def _hot_days(*_):
+    hot_days = ray.remote(num_cpus=0)(HotDays).remote()
+    notes, _ = _notes_and_workers()
+    ray.get(hot_days.told.remote())
+    return notes, hot_days
+
+
+def _hot(number: int) -> int:
+    return 10 + number
+
+
+def _fewer(answer, ready):
+    notes, hot_days = ready
+
+    def count(celsius):
+        start = time.time()
+        time.sleep(COUNT_S)
+        ray.get(notes.add.remote(len(celsius), os.getpid(), start, time.time()))
+        return int((celsius > 40).sum())
+
+    readings = [
+        np.array([50.0] * _hot(number) + [10.0] * (40 - number)) for number in range(READINGS)
+    ]
+    answer(count, readings, hot_days)
+    returned_at = time.time()
+    return _told(notes), ray.get(hot_days.told.remote()), returned_at, os.getpid()
+
+
+# --- what was seen ---
+
+
+def _picture(calls: list[Call], title: str):
+    began = min(call.start for call in calls)
+    tasks = [
+        Task("task", call.process, call.start - began, call.end - began, id=str(call.what))
+        for call in calls
+    ]
+    return ui.task_timeline(tasks, title, label=lambda task: task.id, legend=False)
+
+
+def _one_after_another(calls: list[Call]) -> bool:
+    return overlap([Task("task", call.process, call.start, call.end) for call in calls]) < 1.01
