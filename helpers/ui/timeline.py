@@ -139,7 +139,7 @@ class Timeline:
         if self.phases:
             parts = {**parts, "fetch": plots.PALE, "store": plots.GREY}
         return "".join(
-            f'<span style="margin-left:1em;white-space:nowrap;color:black">'
+            f' <span style="margin-left:1em;white-space:nowrap;color:black">'
             f'<span style="color:{colour}">■</span> {html.escape(name)}</span>'
             for name, colour in parts.items()
         )
@@ -233,7 +233,7 @@ class Timeline:
         plot.hbar(left="start", right="end", fill_alpha=0, line_color=edge, **bar)
         failed = [task.state == "FAILED" for task in self.tasks]
         crosses = CDSView(filter=view.filter & BooleanFilter(failed))
-        style = {"marker": "x", "size": 9, "line_width": 3, "color": plots.RED}
+        style = {"marker": "x", "size": 12, "line_width": 4, "color": plots.RED}
         plot.scatter("end", "y", source=source, view=crosses, **style)
         place = {"x": "middle", "y": "y", "text": "label", "text_color": "ink"}
         style = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
