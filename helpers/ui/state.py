@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 
 import ray
+from ray.exceptions import RaySystemError
+from ray.runtime_context import get_runtime_context  # ray's own of that name may start a Ray
 from ray.util.state import exception
 
 LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
@@ -11,6 +13,16 @@ LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
 
 class Unavailable(Exception):
     """Ray could not be asked; the message is a sentence for the learner."""
+
+
+class NotYet(Unavailable):
+    """Ray will tell soon."""
+
+
+def connected() -> None:
+    """Raise Unavailable if this notebook has no Ray."""
+    if not ray.is_initialized():
+        raise Unavailable("Ray is not running in this notebook: run ray.init(), then ask again.")
 
 
 def ask(function: Callable, *args, **options):
@@ -24,12 +36,11 @@ def ask(function: Callable, *args, **options):
     Raises:
         Unavailable: no Ray is connected here, or its dashboard, which answers, is not there.
     """
-    if not ray.is_initialized():
-        raise Unavailable("Ray is not running in this notebook: run ray.init(), then ask again.")
-    address = ray.get_runtime_context().gcs_address
+    connected()
     try:
+        address = get_runtime_context().gcs_address
         return function(*args, address=address, **options)
-    except (exception.RayStateApiException, ConnectionError, ValueError) as error:
+    except (exception.RayStateApiException, RaySystemError, ConnectionError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise Unavailable(
             "Ray's dashboard does not answer, and what runs is read through it. Was Ray started "
@@ -41,7 +52,12 @@ def here(all_jobs: bool) -> list[tuple[str, str, str]]:
     """The filter that leaves this notebook's own job, or nothing where all jobs are wanted."""
     if all_jobs or not ray.is_initialized():
         return []
-    return [("job_id", "=", ray.get_runtime_context().get_job_id())]
+    return [("job_id", "=", get_runtime_context().get_job_id())]
+
+
+def is_driver(task_id: str) -> bool:
+    """Whether this is no task but a driver; its ids are filled with f, before that of its job."""
+    return task_id[2:40] == "f" * 38
 
 
 def in_time(look: Callable, complete: Callable[[object], bool]):
