@@ -1,6 +1,7 @@
 """Who made whom: the actors of a job as a tree, live."""
 
 import html
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -9,12 +10,12 @@ from ray.util.state import get_task, list_actors, list_tasks
 from helpers.observe import MOST_ROWS
 from helpers.plots import BLUE, GREEN, GREY, ORANGE, RED
 from helpers.ui.live import Live
-from helpers.ui.state import ask, here, is_driver
+from helpers.ui.state import actor_name, ask, here, is_driver
 
 ACTOR_ID, TASK_ID = 32, 48  # hexadecimal digits; a task's id ends with that of its actor
 ASK_S = 5  # a live question may take so long
 MAKERS = 20  # how many a look asks for at most
-TRIES = 5  # looks after which a maker that Ray does not know is given up
+GIVE_UP_S = 15.0  # a maker that Ray does not know after so long is not asked for again
 SHOWN = 40  # lines of the tree
 PENDING = 1_000  # unfinished calls that a look counts
 COLOURS = {
@@ -68,7 +69,7 @@ class _TreeLook:
     def __init__(self, all_jobs: bool):
         self.all_jobs = all_jobs
         self.makers: dict[str, Maker] = {}  # a task's id -> who submitted it
-        self.tries: Counter = Counter()
+        self.asked: dict[str, float] = {}  # a task's id -> when it was asked for first
 
     def __call__(self) -> "TreeView":
         mine = here(self.all_jobs)
@@ -90,10 +91,10 @@ class _TreeLook:
         left = MAKERS
         for actor in actors:
             while left and (task := origin(actor.actor_id, self.makers)[2]):
-                if self.tries[task] >= TRIES:
+                now = time.monotonic()
+                if now - self.asked.setdefault(task, now) > GIVE_UP_S:
                     break
                 left -= 1
-                self.tries[task] += 1
                 if not self._ask(task):
                     break
 
@@ -163,8 +164,7 @@ def tree(actors: list, makers: dict[str, Maker], own_job: str = "") -> list[Bran
 
 def _branch(actor, makers: dict[str, Maker]) -> Branch:
     known = makers.get(creation(actor.actor_id))
-    name = f"{actor.class_name} {actor.name or ''}".strip()
-    return Branch(name, actor, known.made_ms if known else float("inf"))
+    return Branch(actor_name(actor), actor, known.made_ms if known else float("inf"))
 
 
 @dataclass(frozen=True)

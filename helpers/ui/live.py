@@ -65,7 +65,7 @@ class Live(anywidget.AnyWidget):
     """
     _css = f"""
     .ray-labs-live {{
-      max-width: 760px; max-height: 460px; overflow-y: auto; box-sizing: border-box;
+      max-width: 780px; max-height: 480px; margin: 4px 0; overflow-y: auto; box-sizing: border-box;
       padding: 10px 14px; border: 1px solid {PALE}; border-radius: 6px;
       background: white; color: #1f2937; font: 13px/1.45 system-ui, sans-serif;
       font-variant-numeric: tabular-nums;
@@ -78,12 +78,14 @@ class Live(anywidget.AnyWidget):
     }}
     .ray-labs-live .row {{ display: flex; align-items: center; gap: 10px; height: 22px; }}
     .ray-labs-live .row > * {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
-    .ray-labs-live .name {{ flex: 0 0 190px; }}
-    .ray-labs-live .held {{ padding-left: 200px; color: {GREY}; }}
+    .ray-labs-live .name {{ flex: 0 0 210px; }}
+    .ray-labs-live .held {{ padding-left: 220px; color: {GREY}; }}
     .ray-labs-live .said {{ flex: 0 0 150px; text-align: right; }}
     .ray-labs-live .bar {{
       flex: 1 1 0; display: flex; height: 12px; background: #eef0f3; border-radius: 3px;
     }}
+    .ray-labs-live .bar.whole {{ height: 20px; margin: 2px 0 6px; }}
+    .ray-labs-live .axis {{ display: flex; justify-content: space-between; font-size: 11px; }}
     .ray-labs-live .bar i {{ display: block; height: 100%; }}
     .ray-labs-live svg {{ display: block; flex: none; }}
     """
@@ -91,6 +93,7 @@ class Live(anywidget.AnyWidget):
     def __init__(self, look: Callable[[], View]):
         super().__init__()
         self.look = look
+        self._picture = ""  # the last one, without a sentence below it
         self._looking = threading.Lock()  # a look has a history, and two threads may look
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -153,7 +156,7 @@ class Live(anywidget.AnyWidget):
             return self.look()
 
     def _run(self, stop: threading.Event) -> None:
-        picture, answered = self.html, time.monotonic()
+        answered = time.monotonic()
         while not stop.is_set():
             began = time.monotonic()
             try:
@@ -163,14 +166,14 @@ class Live(anywidget.AnyWidget):
                     answered = began
                 reason = str(error) if isinstance(error, Unavailable) else f"It failed: {error!r}"
                 over = not ray.is_initialized() or began - answered > PATIENCE_S
-                if not stop.is_set() and (over or not picture):
-                    self.html = picture + note(reason)
+                if not stop.is_set() and (over or not self._picture):
+                    self.html = self._picture + note(reason)
                 if over:
                     return
             else:
-                picture, answered = drawn, time.monotonic()
-                if not stop.is_set() and drawn != self.html:
-                    self.html = drawn
+                self._picture, answered = drawn, time.monotonic()
+                if not stop.is_set():
+                    self.html = drawn  # which is sent only if it has changed
             stop.wait(max(EVERY_S, IDLE_FACTOR * (time.monotonic() - began)))
 
 
@@ -191,14 +194,20 @@ def note(sentence: str) -> str:
     return f'<div class="note">{html.escape(sentence)}</div>'
 
 
-def bar(*parts: tuple[float, str]) -> str:
-    """A bar, filled from the left by parts: each a share of the whole, 0 to 1, and a colour."""
+def bar(*parts: tuple[float, str], whole: bool = False) -> str:
+    """A bar, filled from the left by parts, each a share of the whole, 0 to 1, and a colour.
+
+    Args:
+        parts: from left to right; what is over 1 is cut off.
+        whole: whether it stands on its own, over the whole width.
+    """
     drawn, left = [], 1.0
     for share, colour in parts:
         share = min(max(share, 0.0), left)
         left -= share
         drawn.append(f'<i style="width:{share:.1%};background:{colour}"></i>')
-    return f'<div class="bar">{"".join(drawn)}</div>'
+    kind = "bar whole" if whole else "bar"
+    return f'<div class="{kind}">{"".join(drawn)}</div>'
 
 
 def row(name: str, *cells: str, quiet: bool = False) -> str:

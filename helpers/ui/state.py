@@ -60,6 +60,11 @@ def is_driver(task_id: str) -> bool:
     return task_id[2:40] == "f" * 38
 
 
+def actor_name(row) -> str:
+    """The class of an actor, without what it was defined in, and the name that it was given."""
+    return f"{row.class_name.rpartition('.')[2]} {row.name or ''}".strip()
+
+
 def in_time(look: Callable, complete: Callable[[object], bool]):
     """What `look` returns once it is complete, or after `LATE_S` what there is then."""
     deadline = time.monotonic() + LATE_S

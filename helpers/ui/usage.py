@@ -16,12 +16,13 @@ from helpers.observe import MOST_ROWS
 from helpers.plots import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, RED, SKY
 from helpers.session import get
 from helpers.ui.live import History, Live, bar, row, said
-from helpers.ui.state import NotYet, Unavailable, ask, connected, here
+from helpers.ui.state import NotYet, Unavailable, actor_name, ask, connected, here
 
 METRICS_S = 2.0  # least time between two readings of a node's metrics; they change every 5 s
 ASK_S = 5  # a live question may take so long
 USERS = 5  # functions that the picture names, those that use the most
 LEAST = 1e-4  # resources come in ten-thousandths
+HELD = "what Ray has given to actors and tasks, whether they use it or not"
 LENT = "Lent: a task that waits in ray.get gives its CPUs to others until then."
 HOLDERS = 3  # holders that it names of each resource
 METRICS = (  # of https://docs.ray.io/en/latest/ray-observability/reference/system-metrics.html
@@ -205,7 +206,9 @@ class _CpuLook:
         filters = [*here(False), ("state", "=", "RUNNING")]
         tasks = ask(list_tasks, **_options(filters))
         actors = ask(list_actors, **_options([*here(False), ("state", "=", "ALIVE")]))
-        self.ours |= {task.name for task in tasks} | {actor.class_name for actor in actors}
+        self.ours |= {task.name for task in tasks} | {
+            actor.class_name.rpartition(".")[2] for actor in actors
+        }
         return [_without_others(node, self.ours) for node in nodes]
 
 
@@ -257,11 +260,11 @@ class CpuView:
         named = [name for name, _ in users if name not in (IDLE, OTHERS, DRIVERS, RAY, REST)]
         colours = dict(zip(named, COLOURS, strict=False))
         parts = [(share, colours.get(name, _pale(name))) for name, share in users]
-        history = self.histories[whole.name].as_svg(self.now, 730, 70)
+        history = self.histories[whole.name].as_svg(self.now, 750, 70)
         drawn = [
-            f'<div class="title">CPU {whole.cpu:.0%} of {whole.cores:g} cores '
-            '<span class="quiet">over the last two minutes</span></div>',
+            f'<div class="title">CPU {whole.cpu:.0%} of {whole.cores:g} cores </div>',
             history,
+            '<div class="axis quiet"><span>2 minutes ago</span><span>now</span></div>',
         ]
         if len(self.nodes) > 1:
             drawn.append('<div class="part">Nodes</div>')
@@ -274,7 +277,7 @@ class CpuView:
                 )
                 for node in self.nodes
             ]
-        drawn += ['<div class="part">Who uses it</div>', bar(*parts)]
+        drawn += ['<div class="part">Who uses it</div>', bar(*parts, whole=True)]
         drawn += [
             row(name, bar((share, colours.get(name, _pale(name)))), said(f"{share:.0%}"))
             for name, share in users[: len(named)]
@@ -350,7 +353,7 @@ def held(total: dict, free: dict, actors: Iterable, tasks: Iterable, groups: Ite
         counts.setdefault(resource, Counter())[who] += 1
 
     inside = Counter()  # what is held of what a placement group holds
-    claims = [(f"{row.class_name} {row.name or ''}".strip(), row) for row in actors]
+    claims = [(actor_name(row), row) for row in actors]
     claims += [(row.name, row) for row in tasks if row.type == "NORMAL_TASK"]
     for who, claim in claims:
         for (resource, group), amount in _resources(claim.required_resources or {}).items():
@@ -476,7 +479,7 @@ class ClusterView:
         if len(self.nodes) > 1:
             drawn.append('<div class="part">Nodes</div>')
             drawn += [self._node(node) for node in self.nodes]
-        drawn.append('<div class="part">Who holds the resources</div>')
+        drawn.append(f'<div class="part">Held <span class="quiet">{HELD}</span></div>')
         lent = any(claim.lent > LEAST for claim in self.resources.values())
         drawn += [_resource(name, claim) for name, claim in self._shown().items()]
         drawn.append(f'<div class="row quiet">{LENT if lent else ""}</div>')
@@ -486,7 +489,7 @@ class ClusterView:
         count = len(self.nodes)
         title = f"{count} nodes" if count > 1 else "1 node"
         if cpu := self.resources.get("CPU"):
-            title += f": {_amounts('CPU', cpu)}"
+            title += f": {self.whole.cpu:.0%} busy, {_amounts('CPU', cpu, ' CPUs')}"
         return title
 
     def _node(self, node: Node) -> str:
@@ -534,9 +537,10 @@ def _holders(resource: str, claim: Held) -> list[tuple[str, float, str]]:
     return shown
 
 
-def _amounts(resource: str, claim: Held) -> str:
+def _amounts(resource: str, claim: Held, unit: str = "") -> str:
     lent = f", {_amount(resource, claim.lent)} lent" if claim.lent > LEAST else ""
-    return f"{_amount(resource, claim.used)} of {_amount(resource, claim.total)} held{lent}"
+    used, total = _amount(resource, claim.used), _amount(resource, claim.total)
+    return f"{used} of {total}{unit} held{lent}"
 
 
 def _amount(resource: str, amount: float) -> str:
