@@ -241,4 +241,11 @@ def test_a_history_forgets_what_is_too_old():
         history.add(moment, share)
     assert history.points == [(8, 0.0), (15, 0.5)]
     assert 'points="30.0,19.0 100.0,10.0"' in history.as_svg(15, width=100, height=20)
-    assert "points=" in History().as_svg(0), "nothing seen yet"
+    assert "points" not in History().as_svg(0), "nothing seen yet"
+
+
+def test_a_history_has_a_gap_where_nobody_looked():
+    history = History()
+    for moment in (0, 5, 80, 85):
+        history.add(moment, 0.5)
+    assert history.as_svg(90).count("<polyline") == 2

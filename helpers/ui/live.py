@@ -18,6 +18,7 @@ EVERY_S = 1.0  # least time from one look to the next
 IDLE_FACTOR = 20  # times the last look's length until the next one: at most 1/20 of a core
 PATIENCE_S = 5.0  # for so long Ray may fail to answer before the widget gives up
 SPAN_S = 120.0  # how far a history goes back
+GAP_S = 30.0  # after so long without a look a history has a gap
 
 _cells: dict[str, tuple[str, list["Live"]]] = {}  # a cell's id -> its latest run, what it shows
 
@@ -241,16 +242,26 @@ class History:
 
     def as_svg(self, now: float, width: int = 110, height: int = 18, colour: str = BLUE) -> str:
         """A line from `span_s` ago on the left to now on the right; the top is 1."""
-        seen = [one for one in self.points if one[0] >= now - self.span_s]
-        dots = [
-            (width * (1 - (now - at) / self.span_s), 1 + (height - 2) * (1 - min(max(share, 0), 1)))
-            for at, share in seen
-        ]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
-        area = f"{dots[0][0]:.1f},{height} {line} {dots[-1][0]:.1f},{height}" if dots else ""
+        drawn = []
+        for run in self._runs(now):
+            dots = [(width * (1 - (now - at) / self.span_s), share) for at, share in run]
+            line = " ".join(f"{x:.1f},{1 + (height - 2) * (1 - share):.1f}" for x, share in dots)
+            area = f"{dots[0][0]:.1f},{height} {line} {dots[-1][0]:.1f},{height}"
+            drawn.append(f'<polygon points="{area}" fill="{colour}" opacity="0.2"/>')
+            drawn.append(f'<polyline points="{line}" fill="none" stroke="{colour}"/>')
         return (
-            f'<svg width="{width}" height="{height}">'
-            f'<rect width="{width}" height="{height}" fill="#f6f7f9"/>'
-            f'<polygon points="{area}" fill="{colour}" opacity="0.2"/>'
-            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/></svg>'
+            f'<svg width="{width}" height="{height}" stroke-width="1.5">'
+            f'<rect width="{width}" height="{height}" fill="#f6f7f9"/>{"".join(drawn)}</svg>'
         )
+
+    def _runs(self, now: float) -> list[list[tuple[float, float]]]:
+        """The points that are not too old, cut where nobody looked for a while."""
+        runs, before = [], float("-inf")
+        for at, share in self.points:
+            if at < now - self.span_s:
+                continue
+            if at - before > GAP_S:
+                runs.append([])
+            runs[-1].append((at, min(max(share, 0.0), 1.0)))
+            before = at
+        return runs

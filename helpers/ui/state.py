@@ -8,6 +8,9 @@ from ray.exceptions import RaySystemError
 from ray.runtime_context import get_runtime_context  # ray's own of that name may start a Ray
 from ray.util.state import exception
 
+from helpers import session
+
+REACH_S = 2.0  # a Ray that does not accept a connection in this time is gone
 LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
 
 
@@ -19,10 +22,26 @@ class NotYet(Unavailable):
     """Ray will tell soon."""
 
 
-def connected() -> None:
-    """Raise Unavailable if this notebook has no Ray."""
+def connected() -> str:
+    """The address of the Ray that this notebook is connected to.
+
+    Whether that Ray still listens is tried out: its own functions wait for it a minute and then
+    end the whole process, the notebook's kernel.
+
+    Raises:
+        Unavailable: no Ray is connected here, or it has gone.
+    """
     if not ray.is_initialized():
         raise Unavailable("Ray is not running in this notebook: run ray.init(), then ask again.")
+    try:
+        address = get_runtime_context().gcs_address
+        session.reach(address, REACH_S)
+    except (RaySystemError, session.SessionError) as error:
+        raise Unavailable(
+            "Ray has ended, and this notebook was not told. Run ray.shutdown(); where Ray runs "
+            "again, ray.init() joins it."
+        ) from error
+    return address
 
 
 def ask(function: Callable, *args, **options):
@@ -36,11 +55,10 @@ def ask(function: Callable, *args, **options):
     Raises:
         Unavailable: no Ray is connected here, or its dashboard, which answers, is not there.
     """
-    connected()
+    address = connected()
     try:
-        address = get_runtime_context().gcs_address
         return function(*args, address=address, **options)
-    except (exception.RayStateApiException, RaySystemError, ConnectionError, ValueError) as error:
+    except (exception.RayStateApiException, ConnectionError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise Unavailable(
             "Ray's dashboard does not answer, and what runs is read through it. Was Ray started "

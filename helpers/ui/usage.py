@@ -307,7 +307,8 @@ def cluster_usage(all_jobs: bool = False) -> Live:
 
     CPU, memory and GPUs are as old as in `cpu_usage`: 7 seconds at most. The object store in all
     is half a second old, that of each of several nodes up to 12. Resources in use are half a second
-    old; who holds them comes up to 3 seconds later.
+    old; who holds them comes up to 3 seconds later. After 10,000 tasks Ray takes longer to answer,
+    so it is asked only every 4 seconds.
     """
     return Live(_ClusterLook(all_jobs))
 
