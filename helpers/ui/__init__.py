@@ -2,15 +2,20 @@
 
 from typing import TYPE_CHECKING
 
+from helpers.ui.actors import actor_tree
 from helpers.ui.search import object_search_bar, task_search_bar
 from helpers.ui.timeline import lives, task_timeline
 from helpers.ui.times import task_completion_time_distribution
+from helpers.ui.usage import cluster_usage, cpu_usage
 
 if TYPE_CHECKING:
     from helpers.ui.sweep import SweepView
 
 __all__ = [
     "SweepView",
+    "actor_tree",
+    "cluster_usage",
+    "cpu_usage",
     "lives",
     "object_search_bar",
     "task_completion_time_distribution",

@@ -11,7 +11,7 @@ import ray
 from ray.util.state import get_log, get_objects, get_task, list_tasks, summarize_tasks
 
 from helpers import observe
-from helpers.ui.state import Unavailable, ask, here, in_time
+from helpers.ui.state import Unavailable, ask, here, in_time, is_driver
 
 TASK_ID, OBJECT_ID = 48, 56  # hexadecimal digits; an object's id begins with that of its task
 MATCHES = 20  # tasks that a search by name shows
@@ -195,7 +195,7 @@ def _task_card(task_id: str) -> Card:
     if log := _log(task):
         add(("log", log))
     card.links.append(("its children", f"{CHILDREN}{task_id}"))
-    if _is_driver(task.parent_task_id):
+    if is_driver(task.parent_task_id):
         add(("parent", "the driver"))
     elif parent := _attempts(task.parent_task_id):
         name = parent[0].name
@@ -209,11 +209,6 @@ def _attempts(task_id: str) -> list:
     found = ask(get_task, task_id) or []
     rows = found if isinstance(found, list) else [found]
     return sorted(rows, key=lambda row: row.attempt_number)
-
-
-def _is_driver(task_id: str) -> bool:
-    """Whether this is no task but a driver; its ids are filled with f, before that of its job."""
-    return task_id[2:40] == "f" * 38
 
 
 def _told(task) -> bool:
@@ -295,7 +290,7 @@ def _objects(query: str, all_jobs: bool) -> Card:
         return _tasks(found[0] if found else query, all_jobs)
     rows = in_time(lambda: ask(get_objects, found[0]) or [], bool)
     task_id = found[0][:TASK_ID]
-    link = [] if _is_driver(task_id) else [("the task behind it", task_id)]
+    link = [] if is_driver(task_id) else [("the task behind it", task_id)]
     if not rows:
         return Card(
             f"Nobody holds {found[0]}. Either it never was, or the last reference to it is gone "

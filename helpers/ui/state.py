@@ -2,19 +2,48 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import ray
+from ray.exceptions import RaySystemError
+from ray.runtime_context import get_runtime_context  # ray's own of that name may start a Ray
 from ray.util.state import exception
 from ray.util.state.common import TaskState
 
-from helpers import observe
+from helpers import observe, session
 
+REACH_S = 2.0  # a Ray that does not accept a connection in this time is gone
 LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
 
 
 class Unavailable(Exception):
     """Ray could not be asked; the message is a sentence for the learner."""
+
+
+class NotYet(Unavailable):
+    """Ray will tell soon."""
+
+
+def connected() -> str:
+    """The address of the Ray that this notebook is connected to.
+
+    Whether that Ray still listens is tried out: its own functions wait for it a minute and then
+    end the whole process, the notebook's kernel.
+
+    Raises:
+        Unavailable: no Ray is connected here, or it has gone.
+    """
+    if not ray.is_initialized():
+        raise Unavailable("Ray is not running in this notebook: run ray.init(), then ask again.")
+    try:
+        address = get_runtime_context().gcs_address
+        session.reach(address, REACH_S)
+    except (RaySystemError, session.SessionError) as error:
+        raise Unavailable(
+            "Ray has ended, and this notebook was not told. Run ray.shutdown(); where Ray runs "
+            "again, ray.init() joins it."
+        ) from error
+    return address
 
 
 def ask(function: Callable, *args, **options):
@@ -28,8 +57,7 @@ def ask(function: Callable, *args, **options):
     Raises:
         Unavailable: no Ray is connected here, or its dashboard, which answers, is not there.
     """
-    with _in_a_sentence():
-        address = ray.get_runtime_context().gcs_address
+    with _in_a_sentence() as address:
         return function(*args, address=address, **options)
 
 
@@ -48,11 +76,10 @@ def tasks(all_jobs: bool) -> list[TaskState]:
 
 
 @contextlib.contextmanager
-def _in_a_sentence():
-    if not ray.is_initialized():
-        raise Unavailable("Ray is not running in this notebook: run ray.init(), then ask again.")
+def _in_a_sentence() -> Iterator[str]:
+    address = connected()
     try:
-        yield
+        yield address
     except (exception.RayStateApiException, ConnectionError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise Unavailable(
@@ -65,7 +92,17 @@ def here(all_jobs: bool) -> list[tuple[str, str, str]]:
     """The filter that leaves this notebook's own job, or nothing where all jobs are wanted."""
     if all_jobs or not ray.is_initialized():
         return []
-    return [("job_id", "=", ray.get_runtime_context().get_job_id())]
+    return [("job_id", "=", get_runtime_context().get_job_id())]
+
+
+def is_driver(task_id: str) -> bool:
+    """Whether this is no task but a driver; its ids are filled with f, before that of its job."""
+    return task_id[2:40] == "f" * 38
+
+
+def actor_name(row) -> str:
+    """The class of an actor, without what it was defined in, and the name that it was given."""
+    return f"{row.class_name.rpartition('.')[2]} {row.name or ''}".strip()
 
 
 def in_time(look: Callable, complete: Callable[[object], bool]):

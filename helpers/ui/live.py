@@ -1,0 +1,267 @@
+"""A picture that renews itself while it is looked at: the base of the live widgets."""
+
+import html
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import anywidget
+import ray
+import traitlets
+from IPython import get_ipython
+
+from helpers.plots import BLUE, GREY, PALE
+from helpers.ui.state import NotYet, Unavailable
+
+EVERY_S = 1.0  # least time from one look to the next
+IDLE_FACTOR = 20  # times the last look's length until the next one: at most 1/20 of a core
+PATIENCE_S = 5.0  # for so long Ray may fail to answer before the widget gives up
+SPAN_S = 120.0  # how far a history goes back
+GAP_S = 30.0  # after so long without a look a history has a gap
+
+_cells: dict[str, tuple[str, list["Live"]]] = {}  # a cell's id -> its latest run, what it shows
+
+
+class View(Protocol):
+    """What a look returns."""
+
+    def as_html(self) -> str: ...
+
+    def as_text(self) -> str: ...
+
+
+class Live(anywidget.AnyWidget):
+    """Shows what `look` sees, once a second at most; a thread looks while a page shows it.
+
+    The thread starts when a notebook displays the widget. It ends when no page shows the widget
+    any more, when its cell is run again, and when Ray is gone: then a sentence says so below the
+    last picture. A page that was closed without a word is not noticed; Ray's end is.
+
+    Args:
+        look: returns a View, or raises Unavailable.
+    """
+
+    html = traitlets.Unicode().tag(sync=True)
+
+    # The page's number tells a page that was loaded again from the one that it replaces, which
+    # says no goodbye.
+    _esm = """
+    const page = Math.random().toString(36).slice(2);
+    export default {
+      render({ model, el }) {
+        const box = document.createElement("div");
+        box.className = "ray-labs-live";
+        el.append(box);
+        const draw = () => { box.innerHTML = model.get("html"); };
+        model.on("change:html", draw);
+        draw();
+        model.send({ shown: 1, page });
+        return () => {
+          model.off("change:html", draw);
+          model.send({ shown: -1, page });
+        };
+      },
+    };
+    """
+    _css = f"""
+    .ray-labs-live {{
+      max-width: 780px; max-height: 480px; margin: 4px 0; overflow-y: auto; box-sizing: border-box;
+      padding: 10px 14px; border: 1px solid {PALE}; border-radius: 6px;
+      background: white; color: #1f2937; font: 13px/1.45 system-ui, sans-serif;
+      font-variant-numeric: tabular-nums;
+    }}
+    .ray-labs-live .title {{ font-weight: 600; font-size: 14px; margin: 0 0 6px; }}
+    .ray-labs-live .part {{ font-weight: 600; margin: 12px 0 3px; }}
+    .ray-labs-live .quiet {{ color: {GREY}; font-weight: 400; }}
+    .ray-labs-live .note {{
+      margin-top: 8px; padding: 4px 8px; background: #fff7e6; border-left: 3px solid #E69F00;
+    }}
+    .ray-labs-live .row {{ display: flex; align-items: center; gap: 10px; height: 22px; }}
+    .ray-labs-live .row > * {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
+    .ray-labs-live .name {{ flex: 0 0 210px; }}
+    .ray-labs-live .held {{ padding-left: 220px; color: {GREY}; }}
+    .ray-labs-live .said {{ flex: 0 0 150px; text-align: right; }}
+    .ray-labs-live .bar {{
+      flex: 1 1 0; display: flex; height: 12px; background: #eef0f3; border-radius: 3px;
+    }}
+    .ray-labs-live .bar.whole {{ height: 20px; margin: 2px 0 6px; }}
+    .ray-labs-live .axis {{ display: flex; justify-content: space-between; font-size: 11px; }}
+    .ray-labs-live .bar i {{ display: block; height: 100%; }}
+    .ray-labs-live svg {{ display: block; flex: none; }}
+    """
+
+    def __init__(self, look: Callable[[], View]):
+        super().__init__()
+        self.look = look
+        self._picture = ""  # the last one, without a sentence below it
+        self._looking = threading.Lock()  # a look has a history, and two threads may look
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._views: dict[str, int] = {}  # the latest page -> how often it shows this
+        self.on_msg(self._told)
+
+    def __repr__(self) -> str:
+        try:
+            return self._see().as_text()
+        except Unavailable as error:
+            return str(error)
+
+    def _repr_mimebundle_(self, **options):
+        if cell := running_cell():
+            self._replace(*cell)
+            self.start()
+        return super()._repr_mimebundle_(**options)
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread looks."""
+        return self._thread is not None and self._thread.is_alive() and not self._stop.is_set()
+
+    def start(self) -> None:
+        """Look from now on; nothing happens where it does already."""
+        if not self.running:
+            self._stop = threading.Event()  # the one before may still be read by its thread
+            self._thread = threading.Thread(
+                target=self._run, args=(self._stop,), name="ray-labs-live", daemon=True
+            )
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more: the thread ends at once, or after the look that it is at."""
+        self._stop.set()
+
+    def _told(self, _, content: dict, buffers) -> None:
+        """A page begins or ceases to show this widget."""
+        page = content["page"]
+        self._views = {page: self._views.get(page, 0) + content["shown"]}
+        if self._views[page] <= 0:
+            self.stop()
+        elif self._stop.is_set():
+            self.start()
+
+    def _replace(self, cell: str, run: str) -> None:
+        """Stop what an earlier run of the same cell displayed."""
+        if not cell:
+            return
+        before, shown = _cells.get(cell, (run, []))
+        if before != run:
+            for live in shown:
+                if live is not self:
+                    live.stop()
+            shown = []
+        _cells[cell] = (run, [*shown, self])
+
+    def _see(self) -> View:
+        with self._looking:
+            return self.look()
+
+    def _run(self, stop: threading.Event) -> None:
+        answered = time.monotonic()
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                drawn = self._see().as_html()
+            except Exception as error:  # whatever it is: a thread has nobody else to tell
+                if isinstance(error, NotYet):
+                    answered = began
+                reason = str(error) if isinstance(error, Unavailable) else f"It failed: {error!r}"
+                over = not ray.is_initialized() or began - answered > PATIENCE_S
+                if not stop.is_set() and (over or not self._picture):
+                    self.html = self._picture + note(reason)
+                if over:
+                    return
+            else:
+                self._picture, answered = drawn, time.monotonic()
+                if not stop.is_set():
+                    self.html = drawn  # which is sent only if it has changed
+            stop.wait(max(EVERY_S, IDLE_FACTOR * (time.monotonic() - began)))
+
+
+def running_cell() -> tuple[str, str] | None:
+    """The id of the notebook cell that runs ("" if unknown) and of this run; None elsewhere."""
+    parent = getattr(get_ipython(), "get_parent", None)
+    if parent is None:
+        return None
+    message = parent()
+    return message.get("metadata", {}).get("cellId", ""), message["header"]["msg_id"]
+
+
+# --- drawing ---
+
+
+def note(sentence: str) -> str:
+    """A sentence that stands out."""
+    return f'<div class="note">{html.escape(sentence)}</div>'
+
+
+def bar(*parts: tuple[float, str], whole: bool = False) -> str:
+    """A bar, filled from the left by parts, each a share of the whole, 0 to 1, and a colour.
+
+    Args:
+        parts: from left to right; what is over 1 is cut off.
+        whole: whether it stands on its own, over the whole width.
+    """
+    drawn, left = [], 1.0
+    for share, colour in parts:
+        share = min(max(share, 0.0), left)
+        left -= share
+        drawn.append(f'<i style="width:{share:.1%};background:{colour}"></i>')
+    kind = "bar whole" if whole else "bar"
+    return f'<div class="{kind}">{"".join(drawn)}</div>'
+
+
+def row(name: str, *cells: str, quiet: bool = False) -> str:
+    """A line of a table: a name from anywhere, then HTML."""
+    shown = html.escape(name)
+    look = "name quiet" if quiet else "name"
+    first = f'<div class="{look}" title="{shown}">{shown}</div>'
+    return f'<div class="row">{first}{"".join(cells)}</div>'
+
+
+def said(text: str) -> str:
+    """A cell with a number and its unit."""
+    return f'<div class="said">{html.escape(text)}</div>'
+
+
+class History:
+    """Shares over the last two minutes.
+
+    Args:
+        span_s: how far it goes back, in seconds.
+    """
+
+    def __init__(self, span_s: float = SPAN_S):
+        self.span_s = span_s
+        self.points: list[tuple[float, float]] = []
+
+    def add(self, moment: float, share: float) -> None:
+        """Keep a share, 0 to 1, of that moment, in seconds of any clock."""
+        self.points = [one for one in self.points if one[0] >= moment - self.span_s]
+        self.points.append((moment, share))
+
+    def as_svg(self, now: float, width: int = 110, height: int = 18, colour: str = BLUE) -> str:
+        """A line from `span_s` ago on the left to now on the right; the top is 1."""
+        drawn = []
+        for run in self._runs(now):
+            dots = [(width * (1 - (now - at) / self.span_s), share) for at, share in run]
+            line = " ".join(f"{x:.1f},{1 + (height - 2) * (1 - share):.1f}" for x, share in dots)
+            area = f"{dots[0][0]:.1f},{height} {line} {dots[-1][0]:.1f},{height}"
+            drawn.append(f'<polygon points="{area}" fill="{colour}" opacity="0.2"/>')
+            drawn.append(f'<polyline points="{line}" fill="none" stroke="{colour}"/>')
+        return (
+            f'<svg width="{width}" height="{height}" stroke-width="1.5">'
+            f'<rect width="{width}" height="{height}" fill="#f6f7f9"/>{"".join(drawn)}</svg>'
+        )
+
+    def _runs(self, now: float) -> list[list[tuple[float, float]]]:
+        """The points that are not too old, cut where nobody looked for a while."""
+        runs, before = [], float("-inf")
+        for at, share in self.points:
+            if at < now - self.span_s:
+                continue
+            if at - before > GAP_S:
+                runs.append([])
+            runs[-1].append((at, min(max(share, 0.0), 1.0)))
+            before = at
+        return runs
