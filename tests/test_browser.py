@@ -1,7 +1,8 @@
 """What a person sees: `make lab`'s JupyterLab in a real browser, labs run to their end.
 
-Labs 00, 01 and 08 always: the first steps, the common pictures, the live one. With
-RAY_LABS_PICTURES=folder every lab, each saved there as one long picture, for a person to look at.
+Labs 00, 01, 05 and 08 always: the first steps, the common pictures, the views of Ray, the live
+sweep. With RAY_LABS_PICTURES=folder every lab, each saved there as one long picture, for a person
+to look at.
 """
 
 import json
@@ -18,7 +19,7 @@ from benchmarks.perfetto import CHROMIUM, OFFLINE
 from tests.notebooks import LABS, exercises, read
 
 PICTURES = os.environ.get("RAY_LABS_PICTURES")
-ALIKE = [lab for lab in LABS if lab[:2] not in ("00", "08")]  # these two have tests of their own
+ALIKE = [lab for lab in LABS if lab[:2] not in ("00", "05", "08")]  # which have tests of their own
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
@@ -75,15 +76,19 @@ def _open(browser, url: str):
 def run_all(page, lab: str, seconds: int):
     """Run all cells of an open lab, wait for the last one, and return the notebook's element."""
     notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    menu(page, "Run", "Run All Cells")
     prompts = notebook.locator(".jp-CodeCell .jp-InputPrompt")
     expect(prompts.first).to_have_text(re.compile(r"\[[\d*]+\]"), timeout=30_000)
-    last = prompts.last
-    expect(last).to_have_text(re.compile(r"\[\d+\]"), timeout=seconds * 1000)
+    expect(prompts.last).to_have_text(re.compile(r"\[\d+\]"), timeout=seconds * 1000)
     if PICTURES:
         _photograph(page, notebook, Path(PICTURES) / f"{lab}.png")
     return notebook
+
+
+def menu(page, name: str, entry: str):
+    """Choose an entry of one of JupyterLab's menus."""
+    page.get_by_role("menuitem", name=name, exact=True).click()
+    page.get_by_role("menuitem", name=entry, exact=True).click()
 
 
 def _photograph(page, notebook, file: Path):
@@ -122,6 +127,101 @@ def test_lab_00(open_lab):
     assert not solution.locator("pre").is_visible(), "open before anyone asked for it"
     solution.locator("summary").click()
     expect(solution.locator("pre")).to_be_visible()
+
+
+def test_lab_05(open_lab):
+    lab = "05_seeing_inside_ray"
+    page = open_lab(lab)
+    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
+    prompts = notebook.locator(".jp-CodeCell .jp-InputPrompt")
+    notebook.locator(".jp-CodeCell").last.click()
+    menu(page, "Run", "Run All Above Selected Cell")
+    expect(prompts.nth(-2)).to_have_text(re.compile(r"\[\d+\]"), timeout=300_000)
+    if PICTURES:
+        _photograph(page, notebook, Path(PICTURES) / f"{lab}.png")
+    assert_calm(notebook)
+    cpu = output(notebook, lab, "cpu").locator(".ray-labs-live")
+    expect(cpu).to_contain_text(re.compile(r"CPU \d+% of \d+ cores"))
+    expect(output(notebook, lab, "cluster")).to_contain_text("object store")
+    expect(output(notebook, lab, "crowd")).to_contain_text(
+        re.compile(r"[45] actors.*HotDays", re.S)
+    )
+    _use_timeline(page, output(notebook, lab, "whole"))
+    _use_search_bars(output(notebook, lab, "chain-search"), output(notebook, lab, "pinned"))
+    _watch_usage(page, notebook, lab, cpu)
+    # Ray goes, and what was live says so.
+    notebook.locator(".jp-CodeCell").last.locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
+    for cell in ("cpu", "cluster", "crowd"):
+        gone = output(notebook, lab, cell).get_by_text("Ray is not running in this notebook")
+        expect(gone).to_be_visible(timeout=60_000)
+
+
+def _use_timeline(page, shown):
+    """Hover a bar, type into the filter, click a task, drag over a range, zoom."""
+    canvas = shown.locator("canvas").first
+    canvas.scroll_into_view_if_needed()
+    box, bar = canvas.bounding_box(), page.evaluate(f"() => {{ {WHOLE}; return bar }}")
+    x, y = box["x"] + bar["x"], box["y"] + bar["y"]
+    page.mouse.move(x - 2, y)
+    page.mouse.move(x, y)
+    expect(shown.get_by_text("describe FINISHED")).to_be_visible()
+    page.mouse.click(x, y)
+    told = shown.locator("pre").first
+    expect(told).to_have_text(re.compile(r"^describe  FINISHED\s+id [0-9a-f]{48}\s+waited"))
+    page.mouse.move(box["x"] + box["width"] * 0.4, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, y, steps=5)
+    page.mouse.up()
+    expect(told).to_have_text(re.compile(r"^[\d.]+ s to [\d.]+ s: [\d.]+ at once"))
+    shown.locator("input").first.fill("describe")
+    expect(told).to_have_text(re.compile(r"^12 of \d+ tasks"))
+    span = f"{{ {WHOLE}; return plot.x_range.end - plot.x_range.start }}"
+    before = page.evaluate(f"() => {span}")
+    page.mouse.move(x, y)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -400)
+    page.keyboard.up("Control")
+    page.wait_for_function(f"before => {span} < before", arg=before)
+
+
+# The timeline of the whole program, and where in it the first bar of `describe` is.
+WHOLE = """
+  const plots = Bokeh.documents.flatMap(one => one.roots()).filter(root => root.type == "Column")
+  const plot = plots[0].children[0], {x_scale, y_scale} = Bokeh.index.find_one(plot).frame
+  const {name, start, end, y} = plot.renderers[0].data_source.data, at = name.indexOf("describe")
+  const bar = {x: x_scale.compute((start[at] + end[at]) / 2), y: y_scale.compute(y[at])}
+"""
+
+
+def _use_search_bars(tasks, objects):
+    """Type a name, follow a link, type an object's id."""
+    field = tasks.locator("input")
+    map_id = objects.locator("input").input_value()
+    field.fill("convert")
+    field.press("Enter")
+    expect(tasks).to_contain_text(re.compile(r"\d+ found: \d+ FINISHED"), timeout=20_000)
+    tasks.get_by_role("button", name=re.compile("convert [0-9a-f]{8} FINISHED")).first.click()
+    expect(tasks).to_contain_text("the driver", timeout=20_000)
+    expect(objects).to_contain_text("16 MB")
+    objects.get_by_role("button", name="the task behind it").click()
+    expect(objects).to_contain_text("draw_map", timeout=20_000)
+    objects.locator("input").fill(map_id)
+    objects.locator("input").press("Enter")
+    expect(objects).to_contain_text("Nobody holds", timeout=20_000)
+
+
+def _watch_usage(page, notebook, lab, cpu):
+    """Run the program once more: the picture of the cores changes while it runs."""
+    index = [cell["id"] for cell in read(lab)["cells"]].index("report-run")
+    cell = notebook.locator(".jp-Cell").nth(index)
+    cell.locator(".cm-content").click()
+    line = cpu.locator("polyline").last
+    before = line.get_attribute("points")
+    page.keyboard.press("Control+Enter")
+    expect(line).not_to_have_attribute("points", before, timeout=30_000)
+    expect(cpu).to_contain_text(re.compile("convert|describe|count_hot|HotDays"), timeout=60_000)
+    expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"), timeout=60_000)
 
 
 @pytest.mark.parametrize("lab", ALIKE if PICTURES else ALIKE[:1])

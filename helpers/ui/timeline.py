@@ -39,7 +39,7 @@ from helpers.ui.state import Unavailable
 
 COLOURS = [plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE, plots.SKY]
 EDGES = 300  # up to so many bars have a white edge; of more the edges would hide the bars
-MOST_ARROWS = 300  # more would hide the bars
+MOST_ARROWS = 60  # more would hide the bars; of a task that is clicked they are drawn always
 BAR = 0.7  # of the height of a row
 OVERLAP_S = 0.002  # less is the grain of the clocks
 WIDTH = 700  # pixels that the bars have in JupyterLab, about
@@ -47,7 +47,7 @@ NAMED = 12  # names in the legend, those with the most time
 ALL_STATES = "all states"
 NO_BREAK, UNSEEN = "\u00a0", "\u200b"
 HINT = "hover a bar · Ctrl and the wheel zoom · drag to move"
-PICK_HINT = "hover or click a bar · drag over a range · Ctrl and the wheel zoom"
+PICK_HINT = "hover a bar, click it for its arrows · drag over a range · Ctrl and the wheel zoom"
 
 
 def _process(task: Task) -> str:
@@ -284,7 +284,8 @@ class Timeline:
         pick_range = BoxSelectTool(dimensions="width")
         plot.add_tools(pick_range)
         plot.toolbar.active_drag = pick_range
-        pick = CustomJS(args={"source": source, "shown": shown, "told": told}, code=PICK)
+        args = {"source": source, "shown": shown, "told": told, "arrows": arrows, "drawn": drawn}
+        pick = CustomJS(args=args, code=PICK)
         plot.js_on_event("selectiongeometry", pick)
         plot.js_on_event("tap", pick)
         return column(plot, row(name, chosen), told, sizing_mode="stretch_width")
@@ -312,9 +313,15 @@ const hit = i => shown.booleans[i]
 if (cb_obj.event_name == "tap") {
   const i = Array.from(start).findIndex((from, i) =>
     hit(i) && Math.abs(y[i] - cb_obj.y) <= height[i] / 2 && from <= cb_obj.x && cb_obj.x <= end[i])
-  if (i >= 0)
+  if (i >= 0) {
     told.text = `${name[i]}  ${state[i]} ${error[i]}\\nid ${id[i]}\\n` +
       `waited ${seconds(waited[i])}, from ${seconds(start[i])} to ${seconds(end[i])}`
+    const its = arrows.child.map((child, at) => (child == i || arrows.parent[at] == i) ? 1 : 0)
+    const ends = {}
+    for (const [column, values] of Object.entries(arrows))
+      ends[column] = values.filter((_, at) => its[at])
+    drawn.data = ends
+  }
 } else {
   const {x0, x1} = cb_obj.geometry
   const found = {}

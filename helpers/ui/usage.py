@@ -305,9 +305,9 @@ def cluster_usage(all_jobs: bool = False) -> Live:
     Args:
         all_jobs: name the holders of other jobs too.
 
-    CPU, memory and GPUs are as old as in `cpu_usage`: 7 seconds at most. The object store in all
-    is half a second old, that of each of several nodes up to 12. Resources in use are half a second
-    old; who holds them comes up to 3 seconds later. After 10,000 tasks Ray takes longer to answer,
+    CPU, memory and GPUs are as old as in `cpu_usage`: 7 seconds at most. What refs hold of the
+    object store counts after half a second, what only views hold, and what was freed, after up to
+    12. Resources in use are half a second old; who holds them comes up to 3 seconds later. After 10,000 tasks Ray takes longer to answer,
     so it is asked only every 4 seconds.
     """
     return Live(_ClusterLook(all_jobs))
@@ -417,8 +417,10 @@ class _ClusterLook:
             if not jobs or group.creator_job_id in jobs
         ]
         store = total.get("object_store_memory", 0.0)
-        used = store - free.get("object_store_memory", 0.0)
-        whole = Node(**{**vars(together(nodes)), "store": (used, store)})
+        # Resources tell at once what refs hold; metrics, later, also what only a view still holds.
+        measured = together(nodes)
+        used = max(store - free.get("object_store_memory", 0.0), measured.store[0])
+        whole = Node(**{**vars(measured), "store": (used, store)})
         if len(nodes) == 1:
             nodes = [whole]
         now = time.monotonic()

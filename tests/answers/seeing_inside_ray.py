@@ -1,0 +1,528 @@
+"""Answers to the exercises of lab 05."""
+
+WRONG = {
+    "even": [
+        (
+            "a task a station",
+            """
+def even(convert, stations, most):
+    return ray.get([convert.remote(station) for station in stations])
+""",
+            "A task got 13 readings, and most was 4",
+        ),
+        (
+            "a task a reading",
+            """
+def even(convert, stations, most):
+    refs = [[convert.remote(one[i : i + 1]) for i in range(len(one))] for one in stations]
+    return [np.concatenate([np.empty(0), *ray.get(pieces)]) for pieces in refs]
+""",
+            "You submitted 30 tasks; with most = 4, 9 are enough",
+        ),
+        (
+            "waits for each station",
+            """
+def even(convert, stations, most):
+    results = []
+    for station in stations:
+        refs = [convert.remote(station[i : i + most]) for i in range(0, len(station), most)]
+        results.append(np.concatenate([np.empty(0), *ray.get(refs)]))
+    return results
+""",
+            "You waited for one station before you submitted the next",
+        ),
+        (
+            "waits for each piece",
+            """
+def even(convert, stations, most):
+    return [
+        np.concatenate(
+            [np.empty(0)]
+            + [ray.get(convert.remote(one[i : i + most])) for i in range(0, len(one), most)]
+        )
+        for one in stations
+    ]
+""",
+            "Your tasks ran one after another",
+        ),
+        (
+            "leaves the rest out",
+            """
+def even(convert, stations, most):
+    refs = [
+        [convert.remote(one[i * most : (i + 1) * most]) for i in range(len(one) // most)]
+        for one in stations
+    ]
+    return [np.concatenate([np.empty(0), *ray.get(pieces)]) for pieces in refs]
+""",
+            "Does the last piece count",
+        ),
+        (
+            "does not join",
+            """
+def even(convert, stations, most):
+    refs = [
+        [convert.remote(one[i : i + most]) for i in range(0, len(one), most)] for one in stations
+    ]
+    return [ray.get(pieces) for pieces in refs]
+""",
+            "Join the pieces of a station",
+        ),
+        (
+            "a flat list of pieces",
+            """
+def even(convert, stations, most):
+    refs = [convert.remote(one[i : i + most]) for one in stations for i in range(0, len(one), most)]
+    return ray.get(refs)
+""",
+            "There were 5 stations; you returned 9 arrays",
+        ),
+        (
+            "returns refs",
+            """
+def even(convert, stations, most):
+    return [
+        [convert.remote(one[i : i + most]) for i in range(0, len(one), most)] for one in stations
+    ]
+""",
+            "The list holds refs",
+        ),
+        (
+            "no empty station",
+            """
+def even(convert, stations, most):
+    refs = [
+        [convert.remote(one[i : i + most]) for i in range(0, len(one), most)] for one in stations
+    ]
+    return [np.concatenate(ray.get(pieces)) for pieces in refs]
+""",
+            "need at least one array to concatenate",
+        ),
+        (
+            "as many pieces as most says",
+            """
+def even(convert, stations, most):
+    refs = [[convert.remote(piece) for piece in np.array_split(one, most)] for one in stations]
+    return [np.concatenate(ray.get(pieces)) for pieces in refs]
+""",
+            "You submitted 16 tasks",
+        ),
+        (
+            "takes neighbours together",
+            """
+def even(convert, stations, most):
+    flat = np.concatenate(stations)[::-1]
+    whole = np.concatenate(
+        ray.get([convert.remote(flat[i : i + most]) for i in range(0, len(flat), most)])
+    )
+    return np.split(whole, np.cumsum([len(one) for one in stations])[:-1])
+""",
+            "came together in another order",
+        ),
+    ],
+    "unchained": [
+        (
+            "waits in the loop",
+            """
+def unchained(step, readings, print_line):
+    lines = []
+    for celsius in readings:
+        lines.append(ray.get(step.remote(celsius)))
+        print_line(lines[-1])
+    return lines
+""",
+            "Your tasks ran one after another",
+        ),
+        (
+            "prints in the order of readings",
+            """
+def unchained(step, readings, print_line):
+    refs = [step.remote(celsius) for celsius in readings]
+    lines = []
+    for ref in refs:
+        lines.append(ray.get(ref))
+        print_line(lines[-1])
+    return lines
+""",
+            "'station 0' was printed before 'station 1'",
+        ),
+        (
+            "prints at the end",
+            """
+def unchained(step, readings, print_line):
+    lines = ray.get([step.remote(celsius) for celsius in readings])
+    for line in lines:
+        print_line(line)
+    return lines
+""",
+            "ray.wait tells which is",
+        ),
+        (
+            "in the order of finishing",
+            """
+def unchained(step, readings, print_line):
+    pending, lines = [step.remote(celsius) for celsius in readings], []
+    while pending:
+        [ready], pending = ray.wait(pending)
+        lines.append(ray.get(ready))
+        print_line(lines[-1])
+    return lines
+""",
+            "is in the order in which the tasks ended",
+        ),
+        (
+            "prints none",
+            """
+def unchained(step, readings, print_line):
+    return ray.get([step.remote(celsius) for celsius in readings])
+""",
+            "Nothing was printed",
+        ),
+        (
+            "prints refs",
+            """
+def unchained(step, readings, print_line):
+    refs = pending = [step.remote(celsius) for celsius in readings]
+    while pending:
+        [ready], pending = ray.wait(pending)
+        print_line(ready)
+    return ray.get(refs)
+""",
+            "print_line was given a ref",
+        ),
+        (
+            "leaves out the last",
+            """
+def unchained(step, readings, print_line):
+    refs = pending = [step.remote(celsius) for celsius in readings]
+    while len(pending) > 1:
+        [ready], pending = ray.wait(pending)
+        print_line(ray.get(ready))
+    return ray.get(refs)
+""",
+            "was never printed",
+        ),
+        (
+            "prints twice",
+            """
+def unchained(step, readings, print_line):
+    refs = pending = [step.remote(celsius) for celsius in readings]
+    while pending:
+        [ready], pending = ray.wait(pending)
+        print_line(ray.get(ready))
+    print_line(ray.get(refs[-1]))
+    return ray.get(refs)
+""",
+            "was printed more than once",
+        ),
+        (
+            "returns refs",
+            """
+def unchained(step, readings, print_line):
+    refs = pending = [step.remote(celsius) for celsius in readings]
+    while pending:
+        [ready], pending = ray.wait(pending)
+        print_line(ray.get(ready))
+    return refs
+""",
+            "holds refs",
+        ),
+        (
+            "returns nothing",
+            """
+def unchained(step, readings, print_line):
+    pending = [step.remote(celsius) for celsius in readings]
+    while pending:
+        [ready], pending = ray.wait(pending)
+        print_line(ray.get(ready))
+""",
+            "returned None",
+        ),
+        (
+            "runs them again for the list",
+            """
+def unchained(step, readings, print_line):
+    pending = [step.remote(celsius) for celsius in readings]
+    while pending:
+        [ready], pending = ray.wait(pending)
+        print_line(ray.get(ready))
+    return ray.get([step.remote(celsius) for celsius in readings])
+""",
+            "5 stations, and 10 tasks",
+        ),
+    ],
+    "freed": [
+        (
+            "slices",
+            """
+def freed(draw, readings):
+    return [ray.get(draw.remote(one))[:3] for one in readings]
+""",
+            "4 of 4 maps are still in the store (pinned in memory). A slice of an array is a view",
+        ),
+        (
+            "asarray",
+            """
+def freed(draw, readings):
+    return [np.asarray(ray.get(draw.remote(one))[:3]) for one in readings]
+""",
+            "A slice of an array is a view",
+        ),
+        (
+            "keeps the refs",
+            """
+kept = []
+
+
+def freed(draw, readings):
+    kept.extend(draw.remote(one) for one in readings)
+    return [ray.get(ref)[:3].copy() for ref in kept]
+""",
+            "Something still holds their refs",
+        ),
+        (
+            "copies the whole map",
+            """
+def freed(draw, readings):
+    return [ray.get(draw.remote(one)).copy()[:3] for one in readings]
+""",
+            "a copy of the whole map in your own process, 4 MB each",
+        ),
+        (
+            "whole maps",
+            """
+def freed(draw, readings):
+    return ray.get([draw.remote(one) for one in readings])
+""",
+            "has the shape (1000, 500)",
+        ),
+        (
+            "one row",
+            """
+def freed(draw, readings):
+    return [ray.get(draw.remote(one))[0].copy() for one in readings]
+""",
+            "three rows of a map",
+        ),
+        (
+            "draws twice",
+            """
+def freed(draw, readings):
+    ray.get([draw.remote(one) for one in readings])
+    return [ray.get(draw.remote(one))[:3].copy() for one in readings]
+""",
+            "draw ran 8 times",
+        ),
+        (
+            "returns refs",
+            """
+def freed(draw, readings):
+    return [draw.remote(one) for one in readings]
+""",
+            "The list holds refs",
+        ),
+        (
+            "backwards",
+            """
+def freed(draw, readings):
+    return [ray.get(draw.remote(one))[:3].copy() for one in reversed(readings)]
+""",
+            "in the order of readings",
+        ),
+    ],
+    "fewer": [
+        (
+            "a call a day",
+            """
+def fewer(count, readings, hot_days):
+    @ray.remote
+    def count_station(station, celsius):
+        number = count(celsius)
+        for part in (number // 2, number - number // 2):
+            ray.get(hot_days.add.remote(station, part))
+
+    ray.get([count_station.remote(number, one) for number, one in enumerate(readings)])
+""",
+            "The actor was called 10 times for 5 stations",
+        ),
+        (
+            "counts every day",
+            """
+def fewer(count, readings, hot_days):
+    @ray.remote
+    def count_station(station, celsius):
+        number = sum(count(day) for day in np.array_split(celsius, 2))
+        ray.get(hot_days.add.remote(station, number))
+
+    ray.get([count_station.remote(number, one) for number, one in enumerate(readings)])
+""",
+            "5 stations were counted in 10 calls of count",
+        ),
+        (
+            "does not wait for the actor",
+            """
+def fewer(count, readings, hot_days):
+    @ray.remote
+    def count_station(celsius):
+        return count(celsius)
+
+    counts = ray.get([count_station.remote(one) for one in readings])
+    for station, number in enumerate(counts):
+        hot_days.add.remote(station, number)
+""",
+            "the actor had not counted everything",
+        ),
+        (
+            "waits in the loop",
+            """
+def fewer(count, readings, hot_days):
+    @ray.remote
+    def count_station(station, celsius):
+        ray.get(hot_days.add.remote(station, count(celsius)))
+
+    for station, celsius in enumerate(readings):
+        ray.get(count_station.remote(station, celsius))
+""",
+            "one after another",
+        ),
+        (
+            "counts by itself",
+            """
+def fewer(count, readings, hot_days):
+    ray.get([hot_days.add.remote(number, count(one)) for number, one in enumerate(readings)])
+""",
+            "in the process that called fewer",
+        ),
+        (
+            "from one",
+            """
+def fewer(count, readings, hot_days):
+    @ray.remote
+    def count_station(station, celsius):
+        ray.get(hot_days.add.remote(station, count(celsius)))
+
+    ray.get([count_station.remote(number, one) for number, one in enumerate(readings, start=1)])
+""",
+            "counted from 0",
+        ),
+        (
+            "one sum for all",
+            """
+def fewer(count, readings, hot_days):
+    @ray.remote
+    def count_station(celsius):
+        return count(celsius)
+
+    ray.get(hot_days.add.remote(0, sum(ray.get([count_station.remote(one) for one in readings]))))
+""",
+            "The actor was called 1 times for 5 stations",
+        ),
+        (
+            "does not count",
+            """
+def fewer(count, readings, hot_days):
+    ray.get([hot_days.add.remote(number, len(one)) for number, one in enumerate(readings)])
+""",
+            "count was never called",
+        ),
+    ],
+}
+
+RIGHT = {
+    "even": [
+        (
+            "pieces of nearly the same size",
+            """
+def even(convert, stations, most):
+    refs = [
+        [convert.remote(piece) for piece in np.array_split(one, max(1, -(-len(one) // most)))]
+        for one in stations
+    ]
+    return [np.concatenate(ray.get(pieces)) for pieces in refs]
+""",
+        ),
+        (
+            "all in one list",
+            """
+def even(convert, stations, most):
+    places = [(n, i) for n, one in enumerate(stations) for i in range(0, len(one), most)]
+    pieces = ray.get([convert.remote(stations[n][i : i + most]) for n, i in places])
+    results = [np.empty_like(one) for one in stations]
+    for (n, i), piece in zip(places, pieces, strict=True):
+        results[n][i : i + most] = piece
+    return results
+""",
+        ),
+    ],
+    "unchained": [
+        (
+            "a dict of places",
+            """
+def unchained(step, readings, print_line):
+    place = {step.remote(celsius): number for number, celsius in enumerate(readings)}
+    lines, pending = [None] * len(place), list(place)
+    while pending:
+        ready, pending = ray.wait(pending, num_returns=1)
+        for ref in ready:
+            lines[place[ref]] = ray.get(ref)
+            print_line(lines[place[ref]])
+    return lines
+""",
+        ),
+        (
+            "as futures",
+            """
+def unchained(step, readings, print_line):
+    from concurrent.futures import as_completed
+
+    futures = [step.remote(celsius).future() for celsius in readings]
+    for future in as_completed(futures):
+        print_line(future.result())
+    return [future.result() for future in futures]
+""",
+        ),
+    ],
+    "freed": [
+        (
+            "a task that returns the rows",
+            """
+def freed(draw, readings):
+    @ray.remote
+    def first_rows(celsius_map):
+        return celsius_map[:3]
+
+    return ray.get([first_rows.remote(draw.remote(one)) for one in readings])
+""",
+        ),
+        (
+            "a new array of the rows",
+            """
+def freed(draw, readings):
+    return [np.array(ray.get(draw.remote(one))[:3]) for one in readings]
+""",
+        ),
+    ],
+    "fewer": [
+        (
+            "counts come back, then the calls",
+            """
+def fewer(count, readings, hot_days):
+    refs = [ray.remote(count).remote(one) for one in readings]
+    counts = ray.get(refs)
+    ray.get([hot_days.add.remote(station, number) for station, number in enumerate(counts)])
+""",
+        ),
+        (
+            "refs as arguments of the call",
+            """
+def fewer(count, readings, hot_days):
+    @ray.remote
+    def count_station(celsius):
+        return count(celsius)
+
+    refs = [count_station.remote(one) for one in readings]
+    ray.get([hot_days.add.remote(station, ref) for station, ref in enumerate(refs)])
+""",
+        ),
+    ],
+}
