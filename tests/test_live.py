@@ -167,6 +167,7 @@ def test_a_widget_that_is_displayed_again_goes_on(widget, cell):
 
 
 def test_when_ray_is_gone_a_sentence_stays_with_the_last_picture(widget, monkeypatch):
+    monkeypatch.setattr(live, "PATIENCE_S", 10 * SECONDS)  # nothing to wait for
     one = widget()
     looks(one)
     one.look.failure = Unavailable("Ray is not running.")

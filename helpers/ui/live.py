@@ -147,8 +147,7 @@ class Live(anywidget.AnyWidget):
         before, shown = _cells.get(cell, (run, []))
         if before != run:
             for live in shown:
-                if live is not self:
-                    live.stop()
+                live.stop()
             shown = []
         _cells[cell] = (run, [*shown, self])
 
