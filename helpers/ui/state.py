@@ -10,6 +10,7 @@ from ray.util.state import exception
 
 from helpers import session
 
+NOT_RUNNING = "Ray is not running in this notebook: run ray.init(), then ask again."
 REACH_S = 2.0  # a Ray that does not accept a connection in this time is gone
 LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
 
@@ -32,7 +33,7 @@ def connected() -> str:
         Unavailable: no Ray is connected here, or it has gone.
     """
     if not ray.is_initialized():
-        raise Unavailable("Ray is not running in this notebook: run ray.init(), then ask again.")
+        raise Unavailable(NOT_RUNNING)
     try:
         address = get_runtime_context().gcs_address
         session.reach(address, REACH_S)
