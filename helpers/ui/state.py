@@ -26,8 +26,8 @@ class NotYet(Unavailable):
 def connected() -> str:
     """The address of the Ray that this notebook is connected to.
 
-    Whether that Ray still listens is tried out: its own functions wait for it a minute and then
-    end the whole process, the notebook's kernel.
+    Whether that Ray still listens is tried out: its own functions wait a minute for one that was
+    killed, and no other thread can call them back.
 
     Raises:
         Unavailable: no Ray is connected here, or it has gone.
