@@ -9,7 +9,7 @@ import pytest
 
 from helpers.ui import live
 from helpers.ui.live import History, Live, bar, note, row
-from helpers.ui.state import NotYet, Unavailable
+from helpers.ui.state import NOT_RUNNING, NotYet, Unavailable
 
 EVIL = "<img src=x onerror=alert(1)>"
 SECONDS = 10
@@ -167,18 +167,19 @@ def test_a_widget_that_is_displayed_again_goes_on(widget, cell):
 
 
 def test_when_ray_is_gone_a_sentence_stays_with_the_last_picture(widget, monkeypatch):
+    monkeypatch.setattr(live, "PATIENCE_S", 10 * SECONDS)  # nothing to wait for
     one = widget()
     looks(one)
-    one.look.failure = Unavailable("Ray is not running.")
+    one.look.failure = IndexError("in the midst of a look")
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     wait_until(lambda: not threads())
-    assert one.html.startswith("look ") and one.html.endswith(note("Ray is not running."))
+    assert one.html.startswith("look ") and one.html.endswith(note(NOT_RUNNING))
     page(one, 1)
     assert not one.running, "it has ended for good"
     page(one, -1)
     page(one, 1)
     wait_until(lambda: not threads())
-    assert one.html.count("not running") == 1
+    assert one.html.count(NOT_RUNNING) == 1
 
 
 def test_an_answer_that_fails_once_changes_nothing(widget):

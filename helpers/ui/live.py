@@ -12,7 +12,7 @@ import traitlets
 from IPython import get_ipython
 
 from helpers.plots import BLUE, GREY, PALE
-from helpers.ui.state import NotYet, Unavailable
+from helpers.ui.state import NOT_RUNNING, NotYet, Unavailable
 
 EVERY_S = 1.0  # least time from one look to the next
 IDLE_FACTOR = 20  # times the last look's length until the next one: at most 1/20 of a core
@@ -147,8 +147,7 @@ class Live(anywidget.AnyWidget):
         before, shown = _cells.get(cell, (run, []))
         if before != run:
             for live in shown:
-                if live is not self:
-                    live.stop()
+                live.stop()
             shown = []
         _cells[cell] = (run, [*shown, self])
 
@@ -165,10 +164,10 @@ class Live(anywidget.AnyWidget):
             except Exception as error:  # whatever it is: a thread has nobody else to tell
                 if isinstance(error, NotYet):
                     answered = began
-                reason = str(error) if isinstance(error, Unavailable) else f"It failed: {error!r}"
-                over = not ray.is_initialized() or began - answered > PATIENCE_S
+                gone = not ray.is_initialized()  # perhaps in the midst of the look
+                over = gone or began - answered > PATIENCE_S
                 if not stop.is_set() and (over or not self._picture):
-                    self.html = self._picture + note(reason)
+                    self.html = self._picture + note(NOT_RUNNING if gone else _said(error))
                 if over:
                     return
             else:
@@ -176,6 +175,10 @@ class Live(anywidget.AnyWidget):
                 if not stop.is_set():
                     self.html = drawn  # which is sent only if it has changed
             stop.wait(max(EVERY_S, IDLE_FACTOR * (time.monotonic() - began)))
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, Unavailable) else f"It failed: {error!r}"
 
 
 def running_cell() -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ from ray.util.state.common import TaskState
 
 from helpers import observe, session
 
+NOT_RUNNING = "Ray is not running in this notebook: run ray.init(), then ask again."
 REACH_S = 2.0  # a Ray that does not accept a connection in this time is gone
 LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
 
@@ -27,14 +28,14 @@ class NotYet(Unavailable):
 def connected() -> str:
     """The address of the Ray that this notebook is connected to.
 
-    Whether that Ray still listens is tried out: its own functions wait for it a minute and then
-    end the whole process, the notebook's kernel.
+    Whether that Ray still listens is tried out: its own functions wait a minute for one that was
+    killed, and no other thread can call them back.
 
     Raises:
         Unavailable: no Ray is connected here, or it has gone.
     """
     if not ray.is_initialized():
-        raise Unavailable("Ray is not running in this notebook: run ray.init(), then ask again.")
+        raise Unavailable(NOT_RUNNING)
     try:
         address = get_runtime_context().gcs_address
         session.reach(address, REACH_S)
