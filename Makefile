@@ -14,7 +14,7 @@ RUN := $(VENV)/bin/python
 help:
 	@echo "make lab       install what is missing, start Ray, open the labs in JupyterLab"
 	@echo "make test      run what CI runs: style, helpers, every notebook"
-	@echo "make bench     measure Ray's tasks and the labs' searches against other ways"
+	@echo "make bench     measure Ray's tasks, the labs' searches and the views of Ray"
 	@echo "make install   only install, into .venv"
 	@echo "make clean     remove .venv and caches; your progress and MNIST stay"
 

@@ -23,7 +23,7 @@ from benchmarks.lab import machine, own_ray, report, say
 
 SIZES = (1_000, 10_000, 50_000)
 REPEATS = 3
-LIVE = ()
+LIVE = ("cpu_usage", "cluster_usage", "actor_tree")
 TARGETS_S = {"timeline": 10.0, "task by id": 1.0, "object by id": 1.0}  # at 50,000 tasks
 
 

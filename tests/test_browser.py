@@ -165,7 +165,7 @@ def _use_timeline(page, shown):
     x, y = box["x"] + bar["x"], box["y"] + bar["y"]
     page.mouse.move(x - 2, y)
     page.mouse.move(x, y)
-    expect(shown.get_by_text("describe FINISHED")).to_be_visible()
+    expect(page.locator(".bk-Tooltip", has_text="describe FINISHED")).to_be_visible()
     page.mouse.click(x, y)
     told = shown.locator("pre").first
     expect(told).to_have_text(re.compile(r"^describe  FINISHED\s+id [0-9a-f]{48}\s+waited"))
@@ -176,13 +176,12 @@ def _use_timeline(page, shown):
     expect(told).to_have_text(re.compile(r"^[\d.]+ s to [\d.]+ s: [\d.]+ at once"))
     shown.locator("input").first.fill("describe")
     expect(told).to_have_text(re.compile(r"^12 of \d+ tasks"))
-    span = f"{{ {WHOLE}; return plot.x_range.end - plot.x_range.start }}"
-    before = page.evaluate(f"() => {span}")
+    before = page.evaluate(f"() => {{ {WHOLE}; return span }}")
     page.mouse.move(x, y)
     page.keyboard.down("Control")
     page.mouse.wheel(0, -400)
     page.keyboard.up("Control")
-    page.wait_for_function(f"before => {span} < before", arg=before)
+    page.wait_for_function(f"before => {{ {WHOLE}; return span < before }}", arg=before)
 
 
 # The timeline of the whole program, and where in it the first bar of `describe` is.
@@ -191,6 +190,7 @@ WHOLE = """
   const plot = plots[0].children[0], {x_scale, y_scale} = Bokeh.index.find_one(plot).frame
   const {name, start, end, y} = plot.renderers[0].data_source.data, at = name.indexOf("describe")
   const bar = {x: x_scale.compute((start[at] + end[at]) / 2), y: y_scale.compute(y[at])}
+  const span = plot.x_range.end - plot.x_range.start
 """
 
 

@@ -306,9 +306,9 @@ def cluster_usage(all_jobs: bool = False) -> Live:
         all_jobs: name the holders of other jobs too.
 
     CPU, memory and GPUs are as old as in `cpu_usage`: 7 seconds at most. What refs hold of the
-    object store counts after half a second, what only views hold, and what was freed, after up to
-    12. Resources in use are half a second old; who holds them comes up to 3 seconds later. After 10,000 tasks Ray takes longer to answer,
-    so it is asked only every 4 seconds.
+    object store counts after half a second; what only views hold, and what was freed, after up to
+    12. Resources in use are half a second old; who holds them comes up to 3 seconds later. After
+    10,000 tasks Ray takes longer to answer, so it is asked only every 4 seconds.
     """
     return Live(_ClusterLook(all_jobs))
 
