@@ -72,7 +72,7 @@ class Verdict:
         colour = _COLOUR[self.status]
         picture = f"<br>{_drawn(self.picture)}" if self.picture else ""
         return (
-            f'<div class="ray-labs-verdict" style="border-left:4px solid {colour};'
+            f'<div class="ray-labs-verdict mathjax_ignore" style="border-left:4px solid {colour};'
             'padding:.4em .8em;white-space:pre-wrap">'
             f'<b style="color:{colour}">{_MARK[self.status]} {self.status}</b>  '
             f"{html.escape(self.message)}{picture}</div>"

@@ -80,6 +80,23 @@ def overlap(tasks: list[Task]) -> float:
     return sum(task.seconds for task in tasks) / busy if busy else 0.0
 
 
+def parents(tasks: Sequence[Task]) -> list[int | None]:
+    """For every task the place in `tasks` of the one that submitted it, None if it is not there.
+
+    Of a parent that ran several times it is the attempt that was running then.
+    """
+    attempts: dict[str, list[int]] = {}
+    for place, task in enumerate(tasks):
+        attempts.setdefault(task.id, []).append(place)
+
+    def parent(task: Task) -> int | None:
+        places = attempts.get(task.parent) or [None]
+        then = (at for at in places[:-1] if task.submitted <= tasks[at].end)
+        return next(then, places[-1])
+
+    return [parent(task) for task in tasks]
+
+
 def lanes(tasks: Sequence[Task], row: Callable, overlap_s: float = 0.0) -> list[int]:
     """For every task the first lane of its row, counted from 0, that is free when it starts.
 
@@ -119,7 +136,11 @@ def _last():
 
 
 def wait_until_told(
-    began: float, names: Sequence[str] = (), limit_s: float = REPORT_LIMIT_S, all_jobs: bool = False
+    began: float,
+    names: Sequence[str] = (),
+    limit_s: float = REPORT_LIMIT_S,
+    all_jobs: bool = False,
+    without: Sequence[str] = (),
 ) -> tuple[list[TaskState], list[str]]:
     """The state API's rows of what was submitted, once Ray has told of it all to its end.
 
@@ -128,6 +149,7 @@ def wait_until_told(
         names: keep only these functions and methods; all by default.
         limit_s: how long to wait.
         all_jobs: look at the tasks of others too, not only at those of this driver.
+        without: leave out the tasks of these names, with all that they started.
 
     Returns:
         The rows, and the names of those whose end was not told in time, of which there are none
@@ -147,14 +169,15 @@ def wait_until_told(
             raise_on_missing_output=False,
         )
         ours = [row for row in rows if (row.creation_time_ms or 0) >= began * 1000 - 1]
-        wanted = [row for row in ours if row.name != MARK and (not names or row.name in names)]
+        wanted = [row for row in _without(ours, without) if not names or row.name in names]
+        wanted = [row for row in wanted if row.name != MARK]
         now = time.monotonic()
         if known != (known := {(row.task_id, row.attempt_number) for row in wanted}):
             since = now
         # What the driver submitted is known with the mark. What tasks submitted is reported by
         # the processes that they ran in, each in its own time.
         driver = next((row.parent_task_id for row in ours if row.task_id == mark), None)
-        nested = any(row.parent_task_id != driver for row in ours)
+        nested = any(row.parent_task_id != driver for row in wanted)
         if driver and all(map(_told, wanted)) and (now - since > REPORT_S or not nested):
             return wanted, []
         if now > deadline:
@@ -162,6 +185,18 @@ def wait_until_told(
                 "the last one"
             ]
         time.sleep(0.1)
+
+
+def _without(rows: Sequence[TaskState], names: Sequence[str]) -> Sequence[TaskState]:
+    """The rows without the tasks of these names, and without what those started."""
+    by_id = {row.task_id: row for row in rows}
+
+    def is_left_out(row: TaskState | None) -> bool:
+        while row is not None and row.name not in names:
+            row = by_id.get(row.parent_task_id)
+        return row is not None
+
+    return [row for row in rows if not is_left_out(row)] if names else rows
 
 
 def _told(row) -> bool:

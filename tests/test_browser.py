@@ -12,10 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from benchmarks.perfetto import CHROMIUM, OFFLINE
+from helpers import paths
 from tests.notebooks import LABS, exercises, read
 
 PICTURES = os.environ.get("RAY_LABS_PICTURES")
@@ -182,6 +184,45 @@ def _use_timeline(page, shown):
     page.mouse.wheel(0, -400)
     page.keyboard.up("Control")
     page.wait_for_function(f"before => {{ {WHOLE}; return span < before }}", arg=before)
+
+
+KILLED = [
+    """
+import os, psutil, ray
+from helpers import ui
+del os.environ["RAY_ADDRESS"]  # a Ray of its own
+ray.init(logging_level="error", log_to_driver=False)
+""",
+    "ui.cpu_usage()",
+    "ui.actor_tree()",
+    "input()",
+    """
+for process in psutil.Process().children(recursive=True):
+    if process.name() in ("gcs_server", "raylet"):
+        process.kill()
+""",
+]
+
+
+def test_ray_is_killed_under_live_views(open_lab):
+    lab = "killed"
+    file = paths.NOTEBOOKS / f"{lab}.ipynb"
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, KILLED))), file
+    )
+    try:
+        page = open_lab(lab)
+        menu(page, "Run", "Run All Cells")
+        cpu, tree = (page.locator(".ray-labs-live").nth(number) for number in range(2))
+        expect(cpu).to_contain_text(re.compile(r"CPU \d+% of"), timeout=90_000)
+        expect(tree).to_contain_text("No actor yet", timeout=30_000)
+        page.locator(".jp-Stdin-input").press("Enter")
+        for view in (cpu, tree):
+            said = view.get_by_text(re.compile("Ray has ended|Ray does not answer any more"))
+            expect(said).to_be_visible(timeout=60_000)
+        expect(cpu).to_contain_text(re.compile(r"CPU \d+% of"))
+    finally:
+        file.unlink()
 
 
 # The timeline of the whole program, and where in it the first bar of `describe` is.

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import re
 import threading
 import time
 
@@ -9,7 +10,7 @@ import pytest
 
 from helpers.ui import live
 from helpers.ui.live import History, Live, bar, note, row
-from helpers.ui.state import NOT_RUNNING, NotYet, Unavailable
+from helpers.ui.state import NOT_RUNNING, Soon, Unavailable
 
 EVIL = "<img src=x onerror=alert(1)>"
 SECONDS = 10
@@ -204,7 +205,7 @@ def test_after_some_seconds_without_an_answer_it_ends(widget, failure):
 def test_it_waits_for_what_ray_will_tell(widget, monkeypatch):
     one = widget()
     looks(one)
-    one.look.failure = NotYet("soon")
+    one.look.failure = Soon("soon")
     ended = threading.Event()
     assert not ended.wait(0.6) and one.running, "three times its patience"
     one.look.failure = None
@@ -250,3 +251,13 @@ def test_a_history_has_a_gap_where_nobody_looked():
     for moment in (0, 5, 80, 85):
         history.add(moment, 0.5)
     assert history.as_svg(90).count("<polyline") == 2
+
+
+def test_a_look_that_never_returns_is_given_up(widget, monkeypatch):
+    monkeypatch.setattr(live, "LOOK_LIMIT_S", 0.2)
+    one, released = widget(), threading.Event()
+    wait_until(lambda: one.html)
+    one.look = lambda: released.wait(SECONDS)
+    wait_until(lambda: not one.running)
+    assert re.match(r"look \d+<div.*Ray does not answer any more", one.html)
+    released.set()

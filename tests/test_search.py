@@ -136,7 +136,7 @@ def test_it_says_why_a_task_waits(ray):
     def flight(): ...
 
     ref = flight.remote()
-    found_waiting(ref, "asks for 1 moon and the cluster has 0: it will wait for ever")
+    found_waiting(ref, "asks for 1 moon, and no node has more than 0: it will wait until one")
     ray.cancel(ref)
 
 

@@ -8,11 +8,11 @@ import pytest
 from bokeh.models import Arrow, Select, VSpan
 
 from benchmarks import perfetto
-from helpers import ui
+from helpers import observe, ui
 from helpers.observe import Task
 from helpers.ui import timeline
 
-EVIL = "<img src=x onerror=alert(1)>"
+EVIL = "</script><img src=x onerror=alert(1)>$$x$$"
 TWO = [
     Task("load", 7, 0.0, 1.0, fetched=0.2, computed=0.9, id="a", node="n1"),
     Task("sort", 8, 1.5, 2.0, "FAILED", 0.5, 1.6, 1.9, id="b", parent="a", node="n2"),
@@ -63,6 +63,23 @@ def test_calls_that_ran_at_once_in_one_process_share_its_row():
     assert list(bars["y"]) == pytest.approx([-0.175, 0.175, -0.175, 1.0])
 
 
+def test_the_busiest_rows_are_drawn_when_there_are_very_many():
+    many = [Task("f", worker, 0, 1 + worker / 1000) for worker in range(1, 1001)]
+    drawn = ui.task_timeline(many, "Many")._repr_html_()
+    assert "Many. Of 1,000 rows the 200 busiest are drawn" in drawn
+    assert "process 1000" in drawn and "process 801" in drawn and "process 800" not in drawn
+
+
+def test_an_arrow_begins_at_the_attempt_that_submitted():
+    tasks = [
+        Task("up", 1, 0, 1, "FAILED", id="a"),
+        Task("up", 2, 5, 6, id="a", attempt=1),
+        Task("down", 3, 0.6, 0.8, submitted=0.5, id="b", parent="a"),
+        Task("down", 3, 5.6, 5.8, submitted=5.5, id="c", parent="a"),
+    ]
+    assert observe.parents(tasks) == [None, None, 0, 1]
+
+
 def test_it_prints_what_it_would_draw():
     lines = repr(ui.task_timeline(TWO, "A title")).splitlines()
     assert lines[0] == "A title"
@@ -76,7 +93,8 @@ def test_names_are_shown_as_text():
     shown = drawn._repr_html_()
     head, _, script = shown.partition("<script")
     assert "<img" not in head and head.count("&lt;img") >= 3  # title, legend, spoken text
-    assert "<img" not in script, "a browser would end a script at its first tag"
+    assert "mathjax_ignore" in head, "JupyterLab sets formulas of what is between dollars"
+    assert script.count("</script") == 1, "a name ends the script"
 
 
 def test_bokehs_script_comes_once():

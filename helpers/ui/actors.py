@@ -10,7 +10,7 @@ from ray.util.state import get_task, list_actors, list_tasks
 from helpers.observe import MOST_ROWS
 from helpers.plots import BLUE, GREEN, GREY, ORANGE, RED
 from helpers.ui.live import Live
-from helpers.ui.state import actor_name, ask, here, is_driver
+from helpers.ui.state import CHECKS, actor_name, ask, here, is_driver
 
 ACTOR_ID, TASK_ID = 32, 48  # hexadecimal digits; a task's id ends with that of its actor
 ASK_S = 5  # a live question may take so long
@@ -82,9 +82,20 @@ class _TreeLook:
             **options | {"limit": PENDING},
         )
         self._learn(actors)
-        pending = Counter(call.actor_id for call in calls)
+        actors = [actor for actor in actors if not self._is_of_a_check(actor.actor_id)]
+        # Calls of a caller that was killed never end; those to actors that are dead say nothing.
+        able = {actor.actor_id for actor in actors if actor.state != "DEAD"}
+        pending = Counter(call.actor_id for call in calls if call.actor_id in able)
         own_job = here(False)[0][2]
         return TreeView(tree(actors, self.makers, own_job), pending, len(calls) >= PENDING)
+
+    def _is_of_a_check(self, actor_id: str) -> bool:
+        """Whether it comes from the task in which an exercise's check runs an answer."""
+        while actor_id:
+            between, actor_id, _ = origin(actor_id, self.makers)
+            if any(self.makers[task].name == CHECKS for task in between):
+                return True
+        return False
 
     def _learn(self, actors: list) -> None:
         """Ask who made the actors that are new, a few at a time."""

@@ -4,6 +4,7 @@ import html
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import Protocol
 
 import anywidget
@@ -12,15 +13,23 @@ import traitlets
 from IPython import get_ipython
 
 from helpers.plots import BLUE, GREY, PALE
-from helpers.ui.state import NOT_RUNNING, NotYet, Unavailable
+from helpers.ui.state import NOT_RUNNING, Soon, Unavailable
 
 EVERY_S = 1.0  # least time from one look to the next
 IDLE_FACTOR = 20  # times the last look's length until the next one: at most 1/20 of a core
-PATIENCE_S = 5.0  # for so long Ray may fail to answer before the widget gives up
+PATIENCE_S = 10.0  # for so long Ray may fail to answer before the widget gives up
+LOOK_LIMIT_S = 20.0  # a look takes less, also after 10,000 tasks
+SILENT = (
+    "Ray does not answer any more. Run ray.shutdown(); where Ray runs again, ray.init() joins it."
+)
 SPAN_S = 120.0  # how far a history goes back
 GAP_S = 30.0  # after so long without a look a history has a gap
 
 _cells: dict[str, tuple[str, list["Live"]]] = {}  # a cell's id -> its latest run, what it shows
+
+
+class Silent(Unavailable):
+    """Ray did not answer for so long that it will not any more."""
 
 
 class View(Protocol):
@@ -32,7 +41,9 @@ class View(Protocol):
 
 
 class Live(anywidget.AnyWidget):
-    """Shows what `look` sees, once a second at most; a thread looks while a page shows it.
+    """Shows what `look` sees; a thread looks again and again while a page shows it.
+
+    It looks once a second at most, and pauses twenty times as long as the last look took.
 
     The thread starts when a notebook displays the widget. It ends when no page shows the widget
     any more, when its cell is run again, and when Ray is gone: then a sentence says so below the
@@ -103,9 +114,9 @@ class Live(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         try:
-            return self._see().as_text()
-        except Unavailable as error:
-            return str(error)
+            return self._see_in_time().as_text()
+        except Exception as error:
+            return _said(error)
 
     def _repr_mimebundle_(self, **options):
         if cell := running_cell():
@@ -134,6 +145,8 @@ class Live(anywidget.AnyWidget):
     def _told(self, _, content: dict, buffers) -> None:
         """A page begins or ceases to show this widget."""
         page = content["page"]
+        if content["shown"] < 0 and page not in self._views:
+            return  # a page that was replaced says goodbye late
         self._views = {page: self._views.get(page, 0) + content["shown"]}
         if self._views[page] <= 0:
             self.stop()
@@ -151,30 +164,50 @@ class Live(anywidget.AnyWidget):
             shown = []
         _cells[cell] = (run, [*shown, self])
 
-    def _see(self) -> View:
-        with self._looking:
-            return self.look()
+    def _see_in_time(self) -> View:
+        """A look, in a thread of its own: Ray's functions never return if it is killed meanwhile.
+
+        Raises:
+            Silent: it took longer than `LOOK_LIMIT_S`; its thread is left to Ray.
+        """
+        seen = Future()
+
+        def see():
+            try:
+                with self._looking:
+                    seen.set_result(self.look())
+            except Exception as error:
+                seen.set_exception(error)
+
+        threading.Thread(target=see, name="ray-labs-look", daemon=True).start()
+        if not wait([seen], LOOK_LIMIT_S).done:
+            raise Silent(SILENT)
+        return seen.result()
 
     def _run(self, stop: threading.Event) -> None:
-        answered = time.monotonic()
+        failing_since = None
         while not stop.is_set():
-            began = time.monotonic()
+            began, pause = time.monotonic(), EVERY_S
             try:
-                drawn = self._see().as_html()
+                drawn = self._see_in_time().as_html()
             except Exception as error:  # whatever it is: a thread has nobody else to tell
-                if isinstance(error, NotYet):
-                    answered = began
+                if isinstance(error, Soon):
+                    failing_since = None
+                elif failing_since is None:
+                    failing_since = began
                 gone = not ray.is_initialized()  # perhaps in the midst of the look
-                over = gone or began - answered > PATIENCE_S
+                late = failing_since is not None and time.monotonic() - failing_since > PATIENCE_S
+                over = gone or late or isinstance(error, Silent)
                 if not stop.is_set() and (over or not self._picture):
                     self.html = self._picture + note(NOT_RUNNING if gone else _said(error))
                 if over:
                     return
             else:
-                self._picture, answered = drawn, time.monotonic()
+                self._picture, failing_since = drawn, None
+                pause = max(EVERY_S, IDLE_FACTOR * (time.monotonic() - began))
                 if not stop.is_set():
                     self.html = drawn  # which is sent only if it has changed
-            stop.wait(max(EVERY_S, IDLE_FACTOR * (time.monotonic() - began)))
+            stop.wait(pause)
 
 
 def _said(error: Exception) -> str:

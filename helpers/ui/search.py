@@ -22,8 +22,6 @@ LOG_LINES = 20
 WAITING = {  # states before a task runs, in the words of Ray's documentation
     "PENDING_ARGS_AVAIL": "it waits for its arguments: some task that makes one has not ended.",
     "PENDING_NODE_ASSIGNMENT": "it waits for a node with what it asks for.",
-    "PENDING_OBJ_STORE_MEM_AVAIL": "it waits for room in the object store.",
-    "PENDING_ARGS_FETCH": "its arguments are on their way to the node that will run it.",
     "SUBMITTED_TO_WORKER": "it is on its way to a worker.",
     "PENDING_ACTOR_TASK_ARGS_FETCH": "its arguments are on their way to the actor.",
     "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY": "its actor is at other calls; it waits its turn.",
@@ -86,7 +84,10 @@ class SearchBar(widgets.VBox):
         )
         self.found = widgets.HTML()
         self.links = widgets.HBox(layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__([self.field, self.found, self.links])
+        again = widgets.Button(description="again", tooltip="look once more for the same")
+        again.layout.width = "auto"
+        again.on_click(lambda _: self._search(self.field.value))
+        super().__init__([widgets.HBox([self.field, again]), self.found, self.links])
         self.field.observe(lambda change: self._search(change["new"]), names="value")
         self.field.value = query
 
@@ -143,13 +144,18 @@ def _tasks(query: str, all_jobs: bool) -> Card:
         return Card("")
     if re.fullmatch(rf"[0-9a-f]{{{TASK_ID}}}", query):
         return _task_card(query)
+    others = ""
     if query.startswith(CHILDREN):
         rows = _listed("parent_task_id", query.removeprefix(CHILDREN), all_jobs)
     elif not (rows := _listed("name", query, all_jobs)):
         # No such name; then a part of one, which takes longer to find.
         groups = ask(summarize_tasks, raise_on_missing_output=False)["cluster"]["summary"]
         names = [name for name in groups if query.lower() in name.lower()]
-        rows = [row for name in names for row in _listed("name", name, all_jobs)]
+        for looked, name in enumerate(names, start=1):
+            rows += _listed("name", name, all_jobs)
+            if len(rows) >= MATCHES and names[looked:]:
+                others = f"; {len(names) - looked} more names have {query!r} in them"
+                break
     if not rows:
         whose = "" if all_jobs else " of this notebook"
         return Card(f"No task{whose} is found for {query!r}.")
@@ -159,6 +165,7 @@ def _tasks(query: str, all_jobs: bool) -> Card:
     shown = rows[:MATCHES]
     if len(rows) > len(shown):
         title += f"; {len(shown)} of them are shown"
+    title += others
     links = [(f"{row.name} {row.task_id[:8]} {row.state}", row.task_id) for row in shown]
     return Card(title, links=links)
 
@@ -237,6 +244,8 @@ def _phases(task) -> list[tuple[str, float]]:
 
 def _why(task) -> str:
     """Why a task has not begun; nothing of one that has."""
+    if task.state == "PENDING_NODE_ASSIGNMENT" and task.type == "ACTOR_TASK":
+        return "its actor is not there yet, or is being restarted."
     if task.state == "SUBMITTED_TO_WORKER" and task.actor_id:
         return "it is with its actor, which takes one call after another: it waits its turn."
     return WAITING.get(task.state, "") + _missing(task)
@@ -247,12 +256,14 @@ def _missing(task) -> str:
     if task.state != "PENDING_NODE_ASSIGNMENT":
         return ""
     total, free = ray.cluster_resources(), ray.available_resources()
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     said = []
     for name, amount in (task.required_resources or {}).items():
-        if amount > total.get(name, 0):
+        most = max((node.get(name, 0) for node in nodes), default=0)
+        if amount > most:
             said.append(
-                f"It asks for {amount:g} {name} and the cluster has {total.get(name, 0):g}: it "
-                "will wait for ever."
+                f"It asks for {amount:g} {name}, and no node has more than {most:g}: it will wait "
+                "until one with as much joins."
             )
         elif amount > free.get(name, 0):
             said.append(f"Of {total[name]:g} {name} {free.get(name, 0):g} are free.")
@@ -274,7 +285,7 @@ def _log(task) -> str:
                 filter_ansi_code=True,
             )
             parts.append("".join(chunks))
-        except (Unavailable, ray.util.state.exception.RayStateApiException):
+        except (Unavailable, OSError, ray.util.state.exception.RayStateApiException):
             continue  # a task that has not run has no log
     return "\n".join(part.strip("\n") for part in parts if part.strip())
 

@@ -1,6 +1,8 @@
 """What the widgets read through Ray's state API, or a sentence that says why they cannot."""
 
 import contextlib
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -13,6 +15,15 @@ from ray.util.state.common import TaskState
 from helpers import observe, session
 
 NOT_RUNNING = "Ray is not running in this notebook: run ray.init(), then ask again."
+ENDED = (
+    "Ray has ended, and this notebook was not told. Run ray.shutdown(); where Ray runs again, "
+    "ray.init() joins it."
+)
+OUT_OF_REACH = (
+    "Through Ray Client this notebook reaches one port of the cluster, and what runs is told by "
+    "others. Open the notebook on a machine of the cluster to look inside."
+)
+CHECKS = "_attempt"  # the task in which helpers.check runs an answer
 REACH_S = 2.0  # a Ray that does not accept a connection in this time is gone
 LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
 
@@ -21,7 +32,7 @@ class Unavailable(Exception):
     """Ray could not be asked; the message is a sentence for the learner."""
 
 
-class NotYet(Unavailable):
+class Soon(Unavailable):
     """Ray will tell soon."""
 
 
@@ -40,11 +51,23 @@ def connected() -> str:
         address = get_runtime_context().gcs_address
         session.reach(address, REACH_S)
     except (RaySystemError, session.SessionError) as error:
+        through_client = ray.util.client.ray.is_connected()
+        raise Unavailable(OUT_OF_REACH if through_client else ENDED) from error
+    named = os.environ.get("RAY_ADDRESS", "")
+    if ":" in named and "://" not in named and _resolved(named) != _resolved(address):
         raise Unavailable(
-            "Ray has ended, and this notebook was not told. Run ray.shutdown(); where Ray runs "
-            "again, ray.init() joins it."
-        ) from error
+            f"This notebook uses the Ray at {address}, but RAY_ADDRESS names {named}, and Ray's "
+            'state API would ask that one. Run del os.environ["RAY_ADDRESS"], then ask again.'
+        )
     return address
+
+
+def _resolved(address: str) -> tuple[str, str]:
+    """Host and port of an address, the host as a number where it has one."""
+    host, _, port = address.rpartition(":")
+    with contextlib.suppress(OSError):
+        host = socket.gethostbyname(host)
+    return host, port
 
 
 def ask(function: Callable, *args, **options):
@@ -59,11 +82,16 @@ def ask(function: Callable, *args, **options):
         Unavailable: no Ray is connected here, or its dashboard, which answers, is not there.
     """
     with _in_a_sentence() as address:
-        return function(*args, address=address, **options)
+        try:
+            return function(*args, address=address, **options)
+        except ValueError as error:  # what the state API makes of an address that it cannot use
+            raise ConnectionError(error) from error
 
 
 def tasks(all_jobs: bool) -> list[TaskState]:
     """The rows of the tasks that were submitted until now, with their details.
+
+    Those of the exercises' checks are left out.
 
     Waits up to `LATE_S` for Ray to tell of all to their end; what then has none still runs. At
     most `observe.MOST_ROWS`.
@@ -72,7 +100,7 @@ def tasks(all_jobs: bool) -> list[TaskState]:
         Unavailable: as `ask` does.
     """
     with _in_a_sentence():
-        rows, _ = observe.wait_until_told(0.0, limit_s=LATE_S, all_jobs=all_jobs)
+        rows, _ = observe.wait_until_told(0.0, (), LATE_S, all_jobs, without=[CHECKS])
         return rows
 
 
@@ -81,8 +109,8 @@ def _in_a_sentence() -> Iterator[str]:
     address = connected()
     try:
         yield address
-    except (exception.RayStateApiException, ConnectionError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
+    except (exception.RayStateApiException, ConnectionError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise Unavailable(
             "Ray's dashboard does not answer, and what runs is read through it. Was Ray started "
             f"without it, or has it ended? ({reason})"

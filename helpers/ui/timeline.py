@@ -44,6 +44,7 @@ BAR = 0.7  # of the height of a row
 OVERLAP_S = 0.002  # less is the grain of the clocks
 WIDTH = 700  # pixels that the bars have in JupyterLab, about
 NAMED = 12  # names in the legend, those with the most time
+DRAWN = 200  # rows, for a browser has no canvas for ten thousand
 ALL_STATES = "all states"
 NO_BREAK, UNSEEN = "\u00a0", "\u200b"
 HINT = "hover a bar · Ctrl and the wheel zoom · drag to move"
@@ -92,13 +93,24 @@ class Timeline:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
+        rows: dict[str, float] = {}
+        for task in self.tasks:
+            rows[self.row(task)] = rows.get(self.row(task), 0.0) + task.seconds
+        if len(rows) <= DRAWN:
+            return self._drawn()
+        busiest = set(sorted(rows, key=rows.get, reverse=True)[:DRAWN])
+        kept = [task for task in self.tasks if self.row(task) in busiest]
+        title = f"{self.title}. Of {len(rows):,} rows the {DRAWN} busiest are drawn"
+        return dataclasses.replace(self, tasks=kept, title=title)._drawn()
+
+    def _drawn(self) -> str:
         head = f"<b>{html.escape(self.title)}</b>"
         if not self.tasks:
-            return f'<div class="ray-labs-timeline">{head}</div>'
+            return f'<div class="ray-labs-timeline mathjax_ignore">{head}</div>'
         script, place = components(self._layout())
         hint = PICK_HINT if self.whole else HINT
         return (
-            '<div class="ray-labs-timeline" style="white-space:normal" '
+            '<div class="ray-labs-timeline mathjax_ignore" style="white-space:normal" role="group" '
             f'aria-label="{html.escape(repr(self))}">{_library()}{head}'
             f'<div style="font-size:85%;color:{plots.GREY}">{hint}{self._legend()}</div>'
             f"{place}{script}</div>"
@@ -242,12 +254,14 @@ class Timeline:
     def _arrows(self, at: dict[str, int]) -> dict[str, np.ndarray]:
         """Where arrows begin and end; `child` is the number of the task that one leads to."""
         number = {task.id: index for index, task in enumerate(self.tasks)}
-        pairs = [(number[a], number[b], None) for a, b in self.arrows]
+        pairs = [
+            (number[a], number[b], None) for a, b in self.arrows if a in number and b in number
+        ]
         if self.whole:
             pairs += [
-                (number[task.parent], index, task.submitted)
-                for index, task in enumerate(self.tasks)
-                if task.parent in number
+                (parent, index, self.tasks[index].submitted)
+                for index, parent in enumerate(observe.parents(self.tasks))
+                if parent is not None
             ]
         ends = []
         for one, other, moment in pairs:
@@ -261,9 +275,9 @@ class Timeline:
 
     def _controlled(self, plot, source, shown, arrows, drawn) -> LayoutDOM:
         """The plot with fields that filter its tasks, and a text about the range that is picked."""
-        name = TextInput(placeholder="a part of a name", width=220)
+        name = TextInput(title="name", placeholder="a part of it", width=220)
         states = sorted({task.state for task in self.tasks})
-        chosen = Select(options=[ALL_STATES, *states], value=ALL_STATES, width=150)
+        chosen = Select(title="state", options=[ALL_STATES, *states], value=ALL_STATES, width=150)
         told = PreText()
         code = CustomJS(
             args={

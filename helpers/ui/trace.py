@@ -28,7 +28,7 @@ def events(tasks: Sequence[Task]) -> Iterator[dict]:
         name = {"name": f"worker {worker}"}
         yield {"ph": "M", "name": "thread_name", "pid": nodes[node], "tid": tid, "args": name}
     on = [{"pid": nodes[place[0]], "tid": threads[place]} for place in places]
-    index = {task.id: at for at, task in enumerate(tasks)}
+    parents = observe.parents(tasks)
     for number, (task, thread) in enumerate(zip(tasks, on, strict=True)):
         details = {"id": task.id, "state": task.state, "attempt": task.attempt + 1}
         details |= {"waited_s": round(task.start - task.submitted, 6), "error": task.error}
@@ -37,7 +37,7 @@ def events(tasks: Sequence[Task]) -> Iterator[dict]:
         for name, (start, end) in zip(PHASES, pairwise(moments), strict=True):
             if end > start:
                 yield _span(name, "phase", start, end, thread)
-        if (above := index.get(task.parent)) is not None:
+        if (above := parents[number]) is not None:
             flow = {"name": "submits", "cat": "submits", "id": number}
             parent = tasks[above]
             left = max(round(parent.start * 1e6), round(min(task.submitted, parent.end) * 1e6) - 1)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 import ray
 from prometheus_client.parser import text_string_to_metric_families
-from ray.util.state import list_actors, list_jobs, list_placement_groups, list_tasks
+from ray.util.state import get_task, list_actors, list_jobs, list_placement_groups, list_tasks
 
 from helpers.observe import MOST_ROWS
 from helpers.plots import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, RED, SKY
 from helpers.session import get
 from helpers.ui.live import History, Live, bar, row, said
-from helpers.ui.state import NotYet, Unavailable, actor_name, ask, connected, here
+from helpers.ui.state import Soon, Unavailable, actor_name, ask, connected, here, is_driver
 
 METRICS_S = 2.0  # least time between two readings of a node's metrics; they change every 5 s
 ASK_S = 5  # a live question may take so long
@@ -142,7 +142,7 @@ class Machines:
                 f"No node of Ray's tells its metrics. Has Ray ended? ({failures[-1]})"
             )
         if not all(node.cores for node in known.values()):
-            raise NotYet("Ray has only just started: the first numbers come within 20 seconds.")
+            raise Soon("Ray has only just started: the first numbers come within 20 seconds.")
         return known
 
 
@@ -402,6 +402,18 @@ class _ClusterLook:
     def __init__(self, all_jobs: bool):
         self.all_jobs, self.machines = all_jobs, Machines()
         self.histories: dict[str, History] = {}
+        self.failed: dict[str, bool] = {}  # a task's id -> whether it failed
+
+    def _is_orphan(self, row, running: set[str]) -> bool:
+        """Whether the task that submitted it has failed; of what that left Ray hears no end."""
+        parent = row.parent_task_id
+        if parent in running or is_driver(parent):
+            return False
+        if not self.failed.get(parent):
+            told = ask(get_task, parent, timeout=ASK_S) or []
+            rows = told if isinstance(told, list) else [told]
+            self.failed[parent] = bool(rows) and all(one.state == "FAILED" for one in rows)
+        return self.failed[parent]
 
     def __call__(self) -> "ClusterView":
         nodes = self.machines.look()
@@ -410,6 +422,8 @@ class _ClusterLook:
         options = functools.partial(_options, detail=True)
         actors = ask(list_actors, **options([*mine, ("state", "=", "ALIVE")]))
         tasks = ask(list_tasks, **options([*mine, ("state", "=", "RUNNING")]))
+        running = {row.task_id for row in tasks}
+        tasks = [row for row in tasks if not self._is_orphan(row, running)]
         jobs = {job for _, _, job in mine}
         groups = [
             group

@@ -108,6 +108,24 @@ def even(convert, stations, most):
             "You submitted 16 tasks",
         ),
         (
+            "pieces in the order of finishing",
+            """
+def even(convert, stations, most):
+    refs = [
+        [convert.remote(one[i : i + most]) for i in range(0, len(one), most)] for one in stations
+    ]
+    results = []
+    for pending in refs:
+        pieces = [np.empty(0)]
+        while pending:
+            [done], pending = ray.wait(pending)
+            pieces.append(ray.get(done))
+        results.append(np.concatenate(pieces))
+    return results
+""",
+            "came together in another order",
+        ),
+        (
             "takes neighbours together",
             """
 def even(convert, stations, most):
@@ -144,7 +162,7 @@ def unchained(step, readings, print_line):
         print_line(lines[-1])
     return lines
 """,
-            "'station 0' was printed before 'station 1'",
+            "'station 1' was printed",
         ),
         (
             "prints at the end",
@@ -156,6 +174,59 @@ def unchained(step, readings, print_line):
     return lines
 """,
             "ray.wait tells which is",
+        ),
+        (
+            "prints in the order of finishing, at the end",
+            """
+def unchained(step, readings, print_line):
+    refs = pending = [step.remote(celsius) for celsius in readings]
+    done = []
+    while pending:
+        [ready], pending = ray.wait(pending)
+        done.append(ready)
+    for ref in done:
+        print_line(ray.get(ref))
+    return ray.get(refs)
+""",
+            "Print each line when it is there",
+        ),
+        (
+            "waits for all but one",
+            """
+def unchained(step, readings, print_line):
+    refs = [step.remote(celsius) for celsius in readings]
+    for line in ray.get(refs[1:] + refs[:1]):
+        print_line(line)
+    return ray.get(refs)
+""",
+            "Print each line when it is there",
+        ),
+        (
+            "a window of two",
+            """
+def unchained(step, readings, print_line):
+    refs, pending, left = [], [], list(readings)
+    while pending or left:
+        while left and len(pending) < 2:
+            pending.append(step.remote(left.pop(0)))
+            refs.append(pending[-1])
+        [ready], pending = ray.wait(pending)
+        print_line(ray.get(ready))
+    return ray.get(refs)
+""",
+            "not all had been submitted",
+        ),
+        (
+            "prints lists",
+            """
+def unchained(step, readings, print_line):
+    refs = pending = [step.remote(celsius) for celsius in readings]
+    while pending:
+        ready, pending = ray.wait(pending)
+        print_line(ray.get(ready))
+    return ray.get(refs)
+""",
+            "print_line was given a list",
         ),
         (
             "in the order of finishing",
@@ -188,7 +259,7 @@ def unchained(step, readings, print_line):
         print_line(ready)
     return ray.get(refs)
 """,
-            "print_line was given a ref",
+            "print_line was given ObjectRef, not a line",
         ),
         (
             "leaves out the last",
@@ -258,7 +329,7 @@ def unchained(step, readings, print_line):
 def freed(draw, readings):
     return [ray.get(draw.remote(one))[:3] for one in readings]
 """,
-            "4 of 4 maps are still in the store (pinned in memory). A slice of an array is a view",
+            "4 of 4 maps are still in the store (pinned in memory). An array that looks into a map",
         ),
         (
             "asarray",
@@ -266,7 +337,7 @@ def freed(draw, readings):
 def freed(draw, readings):
     return [np.asarray(ray.get(draw.remote(one))[:3]) for one in readings]
 """,
-            "A slice of an array is a view",
+            "keep copies of rows",
         ),
         (
             "keeps the refs",
@@ -369,6 +440,30 @@ def fewer(count, readings, hot_days):
     counts = ray.get([count_station.remote(one) for one in readings])
     for station, number in enumerate(counts):
         hot_days.add.remote(station, number)
+""",
+            "the actor had not counted everything",
+        ),
+        (
+            "waits for no task",
+            """
+def fewer(count, readings, hot_days):
+    @ray.remote
+    def count_station(station, celsius):
+        ray.get(hot_days.add.remote(station, count(celsius)))
+
+    return [count_station.remote(number, one) for number, one in enumerate(readings)]
+""",
+            "When your function returned, not every station had been counted",
+        ),
+        (
+            "tasks do not wait for the actor",
+            """
+def fewer(count, readings, hot_days):
+    @ray.remote
+    def count_station(station, celsius):
+        hot_days.add.remote(station, count(celsius))
+
+    ray.get([count_station.remote(number, one) for number, one in enumerate(readings)])
 """,
             "the actor had not counted everything",
         ),
