@@ -146,7 +146,7 @@ def test_lab_05(open_lab):
     expect(cpu).to_contain_text(re.compile(r"CPU \d+% of \d+ cores"))
     expect(output(notebook, lab, "cluster")).to_contain_text("object store")
     expect(output(notebook, lab, "crowd")).to_contain_text(
-        re.compile(r"[45] actors.*HotDays", re.S)
+        re.compile(r"[45] actors.*HotReadings", re.S)
     )
     _use_timeline(page, output(notebook, lab, "whole"))
     _use_search_bars(output(notebook, lab, "chain-search"), output(notebook, lab, "pinned"))
@@ -207,9 +207,9 @@ for process in psutil.Process().children(recursive=True):
 def test_ray_is_killed_under_live_views(open_lab):
     lab = "killed"
     file = paths.NOTEBOOKS / f"{lab}.ipynb"
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, KILLED))), file
-    )
+    cells = list(map(nbformat.v4.new_code_cell, KILLED))
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), file)
     try:
         page = open_lab(lab)
         menu(page, "Run", "Run All Cells")
@@ -261,7 +261,9 @@ def _watch_usage(page, notebook, lab, cpu):
     before = line.get_attribute("points")
     page.keyboard.press("Control+Enter")
     expect(line).not_to_have_attribute("points", before, timeout=30_000)
-    expect(cpu).to_contain_text(re.compile("convert|describe|count_hot|HotDays"), timeout=60_000)
+    expect(cpu).to_contain_text(
+        re.compile("convert|describe|count_hot|HotReadings"), timeout=60_000
+    )
     expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"), timeout=60_000)
 
 

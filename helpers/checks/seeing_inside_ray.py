@@ -213,8 +213,8 @@ def freed(answer) -> Passed:
 
 @exercise
 def fewer(answer) -> Passed:
-    """`fewer(count, readings, hot_days)`: a task a station, one call of the actor each."""
-    counts, adds, returned_at, here = run(_fewer, answer, limit=LIMIT_S, setup=_hot_days)
+    """`fewer(count, readings, hot_readings)`: a task a station, one call of the actor each."""
+    counts, adds, returned_at, here = run(_fewer, answer, limit=LIMIT_S, setup=_hot_readings)
     if not counts:
         raise NotYet("count was never called. Call it in a task, with a station's readings.")
     picture = _picture(counts, "Where your stations were counted")
@@ -411,7 +411,7 @@ def _behind(array: np.ndarray) -> int:
     return array.nbytes
 
 
-class HotDays:
+class HotReadings:
     """The data base of the exercise: it tells what was added, and when."""
 
     def __init__(self):
@@ -425,11 +425,11 @@ class HotDays:
         return self.adds
 
 
-def _hot_days(*_):
-    hot_days = ray.remote(num_cpus=0)(HotDays).remote()
+def _hot_readings(*_):
+    hot_readings = ray.remote(num_cpus=0)(HotReadings).remote()
     notes, _ = _notes_and_workers()
-    ray.get(hot_days.told.remote())
-    return notes, hot_days
+    ray.get(hot_readings.told.remote())
+    return notes, hot_readings
 
 
 def _hot(number: int) -> int:
@@ -437,7 +437,7 @@ def _hot(number: int) -> int:
 
 
 def _fewer(answer, ready):
-    notes, hot_days = ready
+    notes, hot_readings = ready
 
     def count(celsius):
         start = time.time()
@@ -448,10 +448,12 @@ def _fewer(answer, ready):
     readings = [
         np.array([50.0] * _hot(number) + [10.0] * (40 - number)) for number in range(READINGS)
     ]
-    answer(count, readings, hot_days)
+    answer(count, readings, hot_readings)
     returned_at = time.time()
     deadline = time.monotonic() + LATE_S
-    while len(adds := ray.get(hot_days.told.remote())) < READINGS and time.monotonic() < deadline:
+    while (
+        len(adds := ray.get(hot_readings.told.remote())) < READINGS and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     return _calls(notes), adds, returned_at, os.getpid()
 

@@ -405,12 +405,12 @@ def freed(draw, readings):
         (
             "a call a day",
             """
-def fewer(count, readings, hot_days):
+def fewer(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
         number = count(celsius)
         for part in (number // 2, number - number // 2):
-            ray.get(hot_days.add.remote(station, part))
+            ray.get(hot_readings.add.remote(station, part))
 
     ray.get([count_station.remote(number, one) for number, one in enumerate(readings)])
 """,
@@ -419,11 +419,11 @@ def fewer(count, readings, hot_days):
         (
             "counts every day",
             """
-def fewer(count, readings, hot_days):
+def fewer(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
         number = sum(count(day) for day in np.array_split(celsius, 2))
-        ray.get(hot_days.add.remote(station, number))
+        ray.get(hot_readings.add.remote(station, number))
 
     ray.get([count_station.remote(number, one) for number, one in enumerate(readings)])
 """,
@@ -432,24 +432,24 @@ def fewer(count, readings, hot_days):
         (
             "does not wait for the actor",
             """
-def fewer(count, readings, hot_days):
+def fewer(count, readings, hot_readings):
     @ray.remote
     def count_station(celsius):
         return count(celsius)
 
     counts = ray.get([count_station.remote(one) for one in readings])
     for station, number in enumerate(counts):
-        hot_days.add.remote(station, number)
+        hot_readings.add.remote(station, number)
 """,
             "the actor had not counted everything",
         ),
         (
             "waits for no task",
             """
-def fewer(count, readings, hot_days):
+def fewer(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
-        ray.get(hot_days.add.remote(station, count(celsius)))
+        ray.get(hot_readings.add.remote(station, count(celsius)))
 
     return [count_station.remote(number, one) for number, one in enumerate(readings)]
 """,
@@ -458,10 +458,10 @@ def fewer(count, readings, hot_days):
         (
             "tasks do not wait for the actor",
             """
-def fewer(count, readings, hot_days):
+def fewer(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
-        hot_days.add.remote(station, count(celsius))
+        hot_readings.add.remote(station, count(celsius))
 
     ray.get([count_station.remote(number, one) for number, one in enumerate(readings)])
 """,
@@ -470,10 +470,10 @@ def fewer(count, readings, hot_days):
         (
             "waits in the loop",
             """
-def fewer(count, readings, hot_days):
+def fewer(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
-        ray.get(hot_days.add.remote(station, count(celsius)))
+        ray.get(hot_readings.add.remote(station, count(celsius)))
 
     for station, celsius in enumerate(readings):
         ray.get(count_station.remote(station, celsius))
@@ -483,18 +483,18 @@ def fewer(count, readings, hot_days):
         (
             "counts by itself",
             """
-def fewer(count, readings, hot_days):
-    ray.get([hot_days.add.remote(number, count(one)) for number, one in enumerate(readings)])
+def fewer(count, readings, hot_readings):
+    ray.get([hot_readings.add.remote(number, count(one)) for number, one in enumerate(readings)])
 """,
             "in the process that called fewer",
         ),
         (
             "from one",
             """
-def fewer(count, readings, hot_days):
+def fewer(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
-        ray.get(hot_days.add.remote(station, count(celsius)))
+        ray.get(hot_readings.add.remote(station, count(celsius)))
 
     ray.get([count_station.remote(number, one) for number, one in enumerate(readings, start=1)])
 """,
@@ -503,20 +503,21 @@ def fewer(count, readings, hot_days):
         (
             "one sum for all",
             """
-def fewer(count, readings, hot_days):
+def fewer(count, readings, hot_readings):
     @ray.remote
     def count_station(celsius):
         return count(celsius)
 
-    ray.get(hot_days.add.remote(0, sum(ray.get([count_station.remote(one) for one in readings]))))
+    counts = ray.get([count_station.remote(one) for one in readings])
+    ray.get(hot_readings.add.remote(0, sum(counts)))
 """,
             "The actor was called 1 times for 5 stations",
         ),
         (
             "does not count",
             """
-def fewer(count, readings, hot_days):
-    ray.get([hot_days.add.remote(number, len(one)) for number, one in enumerate(readings)])
+def fewer(count, readings, hot_readings):
+    ray.get([hot_readings.add.remote(number, len(one)) for number, one in enumerate(readings)])
 """,
             "count was never called",
         ),
@@ -601,22 +602,22 @@ def freed(draw, readings):
         (
             "counts come back, then the calls",
             """
-def fewer(count, readings, hot_days):
+def fewer(count, readings, hot_readings):
     refs = [ray.remote(count).remote(one) for one in readings]
     counts = ray.get(refs)
-    ray.get([hot_days.add.remote(station, number) for station, number in enumerate(counts)])
+    ray.get([hot_readings.add.remote(station, number) for station, number in enumerate(counts)])
 """,
         ),
         (
             "refs as arguments of the call",
             """
-def fewer(count, readings, hot_days):
+def fewer(count, readings, hot_readings):
     @ray.remote
     def count_station(celsius):
         return count(celsius)
 
     refs = [count_station.remote(one) for one in readings]
-    ray.get([hot_days.add.remote(station, ref) for station, ref in enumerate(refs)])
+    ray.get([hot_readings.add.remote(station, ref) for station, ref in enumerate(refs)])
 """,
         ),
     ],
