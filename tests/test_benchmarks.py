@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import core, rl, sweep
+from benchmarks import core, perfetto, rl, sweep, ui
 from helpers import paths
 
 RUN = {way for way in sweep.WAYS if (way, True) not in sweep.NOT_RUN}
@@ -137,3 +137,19 @@ def test_rl_finds_other_steps_out():
     for steps in ([100], [100, 90], [100, 100, 100]):
         with pytest.raises(RuntimeError, match="lab: 2 trials of 100 steps"):
             rl.check_steps("lab", steps, 2)
+
+
+@pytest.fixture(scope="module")
+def ui_run(tmp_path_factory):
+    return run_as_a_person("benchmarks.ui", tmp_path_factory.mktemp("ui"), "--sizes", "200")
+
+
+def test_ui_measures_every_view_and_has_its_trace_read(ui_run):
+    printed, summary = ui_run
+    size = summary["sizes"]["200"]
+    assert {"task by id", "object by id", "timeline", *ui.LIVE} <= set(size["widgets"])
+    assert all(one["seconds"] > 0 and one["said"] for one in size["widgets"].values())
+    assert size["widgets"]["timeline"]["said"].startswith("200 tasks on ")
+    assert all(name in printed for name in size["widgets"])
+    if perfetto.CHROMIUM:
+        assert size["trace"]["tasks"] == 200 and not size["trace"]["errors"]
