@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart (2008).
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-SKY = "#56B4E9"
+SKY, YELLOW = "#56B4E9", "#F0E442"
 GREY, PALE = "#6b7280", "#c9ced6"
 
 plt.rcParams.update(

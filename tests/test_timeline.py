@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from bokeh.models import Arrow, Select, VSpan
+from bokeh.models import Arrow, HoverTool, Select, VSpan
 
 from benchmarks import perfetto
 from helpers import observe, ui
@@ -40,6 +40,15 @@ def test_a_row_a_process_a_label_a_bar_and_a_cross_a_failure():
     [arrow] = plot.select({"type": Arrow})
     ends = {name: list(numbers) for name, numbers in arrow.source.data.items()}
     assert ends == {"x0": [1], "y0": [0], "x1": [1.5], "y1": [1], "parent": [0], "child": [1]}
+
+
+def test_the_mouse_is_told_of_waiting_only_where_ray_told():
+    def tips(tasks):
+        [hover] = ui.task_timeline(tasks)._layout().select({"type": HoverTool})
+        return [name for name, _ in hover.tooltips]
+
+    assert "waited" in tips(TWO)
+    assert "waited" not in tips([Task("a", 1, 0, 1)])
 
 
 def test_phases_and_a_line_are_drawn_when_they_are_asked_for():

@@ -9,6 +9,7 @@ import pytest
 from helpers import ui
 from helpers.ui import live, usage
 from helpers.ui.live import History
+from helpers.ui.state import Unavailable
 from helpers.ui.usage import ClusterView, CpuView, Held, Node, held, parse, together
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -56,6 +57,30 @@ def test_a_page_of_metrics_is_read(node):
 
 def test_an_empty_page_is_a_node_that_told_nothing():
     assert parse("one", "") == Node("one")
+
+
+def test_a_node_that_does_not_answer_is_named(monkeypatch):
+    def get(url):
+        if "10.0.0.2" in url:
+            raise OSError("no route")
+        return PAGE.encode()
+
+    rows = [
+        {"Alive": True, "NodeID": at, "NodeManagerAddress": at, "MetricsExportPort": 1}
+        for at in ("10.0.0.1", "10.0.0.2")
+    ]
+    monkeypatch.setattr(usage, "connected", lambda: "")
+    monkeypatch.setattr(usage, "get", get)
+    monkeypatch.setattr("ray.nodes", lambda: rows)
+    nodes = usage.Machines().look()
+    assert [(node.name, node.cores) for node in nodes] == [
+        ("10.0.0.1", 2),
+        ("10.0.0.2: no answer", 0),
+    ]
+    assert together(nodes).cpu == nodes[0].cpu
+    rows.pop(0)
+    with pytest.raises(Unavailable, match="No node of Ray's tells its metrics"):
+        usage.Machines().look()
 
 
 def test_nodes_are_put_together(node):

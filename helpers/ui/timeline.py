@@ -37,7 +37,8 @@ from helpers.observe import MOST_ROWS, Task
 from helpers.ui import state, trace
 from helpers.ui.state import Unavailable
 
-COLOURS = [plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE, plots.SKY]
+COLOURS = [plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE, plots.SKY, plots.YELLOW]
+LIGHT = {plots.ORANGE, plots.SKY, plots.YELLOW}  # behind black letters
 EDGES = 300  # up to so many bars have a white edge; of more the edges would hide the bars
 MOST_ARROWS = 60  # more would hide the bars; of a task that is clicked they are drawn always
 BAR = 0.7  # of the height of a row
@@ -183,7 +184,7 @@ class Timeline:
         plot.xaxis.axis_label = "s"
         plot.outline_line_color = None
         zoom = WheelZoomTool(dimensions="width", modifiers={"ctrl": True})
-        plot.add_tools(zoom, _hover(plot.renderers[0]))
+        plot.add_tools(zoom, self._hover(plot.renderers[0]))
         plot.toolbar.active_scroll = zoom
         plot.toolbar.autohide = True
         plot.toolbar.logo = None
@@ -224,7 +225,7 @@ class Timeline:
             "y": middles,
             "height": heights,
             "colour": [colours[task.name] for task in tasks],
-            "ink": ["black" if colours[task.name] in COLOURS[1::3] else "white" for task in tasks],
+            "ink": ["black" if colours[task.name] in LIGHT else "white" for task in tasks],
             "alpha": [1.0 if task.state in ("FINISHED", "FAILED") else 0.5 for task in tasks],
             "middle": middle,
             "label": [
@@ -250,6 +251,22 @@ class Timeline:
         place = {"x": "middle", "y": "y", "text": "label", "text_color": "ink"}
         style = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
         plot.text(source=source, view=view, **place, **style)
+
+    def _hover(self, bars) -> HoverTool:
+        rows = {
+            "": "@name  @state @error",
+            "ran": "@seconds{0.000} s, from @start{0.000} s to @end{0.000} s",
+            "where": "@where",
+        }
+        if any(task.fetched for task in self.tasks):  # Ray told of them
+            rows |= {
+                "waited": "@waited{0.000} s",
+                "fetched for": "@fetch{0.000} s",
+                "stored for": "@store{0.000} s",
+                "attempt": "@attempt",
+            }
+        tips = list(rows.items())
+        return HoverTool(renderers=[bars], tooltips=tips, point_policy="follow_mouse")
 
     def _arrows(self, at: dict[str, int]) -> dict[str, np.ndarray]:
         """Where arrows begin and end; `child` is the number of the task that one leads to."""
@@ -483,19 +500,6 @@ def _account(rows: list, ran: list[Task]) -> str:
 
 def _task_id(end) -> str:
     return end if isinstance(end, str) else end.task_id().hex()
-
-
-def _hover(bars) -> HoverTool:
-    rows = {
-        "": "@name  @state @error",
-        "ran": "@seconds{0.000} s, from @start{0.000} s to @end{0.000} s",
-        "waited": "@waited{0.000} s",
-        "fetched for": "@fetch{0.000} s",
-        "stored for": "@store{0.000} s",
-        "where": "@where",
-        "attempt": "@attempt",
-    }
-    return HoverTool(renderers=[bars], tooltips=list(rows.items()), point_policy="follow_mouse")
 
 
 _carrier: list[str | None] = []  # the cell whose output holds Bokeh's script for this notebook

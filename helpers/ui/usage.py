@@ -51,6 +51,7 @@ class Node:
     Args:
         gpus: a pair of the share used and the memory, used and in all, for each.
         users: a function or what else runs to the cores that it keeps busy.
+        answers: whether it told; of one that did not all else is 0.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Node:
     store: tuple[float, float] = (0.0, 0.0)
     gpus: tuple[tuple[float, float, float], ...] = ()
     users: dict[str, float] = field(default_factory=dict)
+    answers: bool = True
 
 
 def parse(name: str, page: str) -> Node:
@@ -137,11 +139,13 @@ class Machines:
                 known[key] = parse(name, page)
             except OSError as error:
                 failures.append(str(error))
-        if not known:
+                known[key] = Node(f"{name}: no answer", answers=False)
+        answering = [node for node in known.values() if node.answers]
+        if not answering:
             raise Unavailable(
                 f"No node of Ray's tells its metrics. Has Ray ended? ({failures[-1]})"
             )
-        if not all(node.cores for node in known.values()):
+        if not all(node.cores for node in answering):
             raise Soon("Ray has only just started: the first numbers come within 20 seconds.")
         return known
 
