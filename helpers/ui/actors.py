@@ -5,15 +5,22 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ray.util.state import get_task, list_actors, list_tasks
+from ray.util.state import list_actors, list_tasks
 
-from helpers.observe import MOST_ROWS
 from helpers.plots import BLUE, GREEN, GREY, ORANGE, RED
 from helpers.ui.live import Live
-from helpers.ui.state import CHECKS, actor_name, ask, here, is_driver
+from helpers.ui.state import (
+    ACTOR_ID,
+    ASK_S,
+    CHECKS,
+    TASK_ID,
+    actor_name,
+    attempts,
+    here,
+    is_driver,
+    listed,
+)
 
-ACTOR_ID, TASK_ID = 32, 48  # hexadecimal digits; a task's id ends with that of its actor
-ASK_S = 5  # a live question may take so long
 MAKERS = 20  # how many a look asks for at most
 GIVE_UP_S = 15.0  # a maker that Ray does not know after so long is not asked for again
 SHOWN = 40  # lines of the tree
@@ -73,14 +80,10 @@ class _TreeLook:
 
     def __call__(self) -> "TreeView":
         mine = here(self.all_jobs)
-        options = {"limit": MOST_ROWS, "timeout": ASK_S, "raise_on_missing_output": False}
-        actors = ask(list_actors, filters=mine, detail=True, **options)
+        actors = listed(list_actors, mine, detail=True)
         unfinished = [("state", "!=", "FINISHED"), ("state", "!=", "FAILED")]
-        calls = ask(
-            list_tasks,
-            filters=[*mine, *unfinished, ("type", "=", "ACTOR_TASK")],
-            **options | {"limit": PENDING},
-        )
+        filters = [*mine, *unfinished, ("type", "=", "ACTOR_TASK")]
+        calls = listed(list_tasks, filters, limit=PENDING)
         self._learn(actors)
         actors = [actor for actor in actors if not self._is_of_a_check(actor.actor_id)]
         # Calls of a caller that was killed never end; those to actors that are dead say nothing.
@@ -111,12 +114,12 @@ class _TreeLook:
 
     def _ask(self, task: str) -> bool:
         """Whether Ray knows the task and with it who submitted it."""
-        rows = ask(get_task, task, timeout=ASK_S)
-        if rows:
-            first = rows[0] if isinstance(rows, list) else rows
+        told = attempts(task, timeout=ASK_S)
+        if told:
+            first = told[0]
             made_ms = first.creation_time_ms or 0.0
             self.makers[task] = Maker(first.parent_task_id, first.name, made_ms)
-        return bool(rows)
+        return bool(told)
 
 
 def creation(actor_id: str) -> str:

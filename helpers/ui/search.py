@@ -8,12 +8,20 @@ from dataclasses import dataclass, field
 
 import ipywidgets as widgets
 import ray
-from ray.util.state import get_log, get_objects, get_task, list_tasks, summarize_tasks
+from ray.util.state import get_log, get_objects, list_tasks, summarize_tasks
 
 from helpers import observe
-from helpers.ui.state import Unavailable, ask, here, in_time, is_driver
+from helpers.ui.state import (
+    OBJECT_ID,
+    TASK_ID,
+    Unavailable,
+    ask,
+    attempts,
+    here,
+    in_time,
+    is_driver,
+)
 
-TASK_ID, OBJECT_ID = 48, 56  # hexadecimal digits; an object's id begins with that of its task
 MATCHES = 20  # tasks that a search by name shows
 FOUND = 1_000  # tasks of one name, or children, that it counts
 CHILDREN = "children of "  # with a task's id, a query
@@ -176,7 +184,7 @@ def _listed(what: str, value: str, all_jobs: bool) -> list:
 
 
 def _task_card(task_id: str) -> Card:
-    found = in_time(lambda: _attempts(task_id), lambda rows: bool(rows) and all(map(_told, rows)))
+    found = in_time(lambda: attempts(task_id), lambda rows: bool(rows) and all(map(_told, rows)))
     if not found:
         return Card(
             f"Ray knows no task {task_id}. It forgets the oldest when there are very many, and an "
@@ -204,18 +212,11 @@ def _task_card(task_id: str) -> Card:
     card.links.append(("its children", f"{CHILDREN}{task_id}"))
     if is_driver(task.parent_task_id):
         add(("parent", "the driver"))
-    elif parent := _attempts(task.parent_task_id):
+    elif parent := attempts(task.parent_task_id):
         name = parent[0].name
         add(("parent", name))
         card.links.insert(0, (f"parent {name}", task.parent_task_id))
     return card
-
-
-def _attempts(task_id: str) -> list:
-    """The rows of a task's attempts, the first one first; Ray gives a single one without a list."""
-    found = ask(get_task, task_id) or []
-    rows = found if isinstance(found, list) else [found]
-    return sorted(rows, key=lambda row: row.attempt_number)
 
 
 def _told(task) -> bool:

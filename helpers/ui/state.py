@@ -4,12 +4,12 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import ray
 from ray.exceptions import RaySystemError
 from ray.runtime_context import get_runtime_context  # ray's own of that name may start a Ray
-from ray.util.state import exception
+from ray.util.state import exception, get_task
 from ray.util.state.common import TaskState
 
 from helpers import observe, session
@@ -24,6 +24,9 @@ OUT_OF_REACH = (
     "others. Open the notebook on a machine of the cluster to look inside."
 )
 CHECKS = "_attempt"  # the task in which helpers.check runs an answer
+# Hexadecimal digits. A task's id ends with that of its actor, an object's begins with its task's.
+ACTOR_ID, TASK_ID, OBJECT_ID = 32, 48, 56
+ASK_S = 5  # a live question may take so long
 REACH_S = 2.0  # a Ray that does not accept a connection in this time is gone
 LATE_S = 3.0  # Ray's processes tell of their tasks about once a second
 
@@ -88,6 +91,36 @@ def ask(function: Callable, *args, **options):
             raise ConnectionError(error) from error
 
 
+def listed(function: Callable, filters: Sequence[tuple[str, str, str]], **options) -> list:
+    """What a live view lists: as many rows as Ray tells, within `ASK_S`.
+
+    Args:
+        function: one of `ray.util.state` that lists, such as `list_actors`.
+        filters: as it takes them.
+        options: its other keyword arguments.
+
+    Raises:
+        Unavailable: as `ask` does.
+    """
+    usual = {"limit": observe.MOST_ROWS, "timeout": ASK_S, "raise_on_missing_output": False}
+    return ask(function, filters=filters, **usual | options)
+
+
+def attempts(task_id: str, **options) -> list[TaskState]:
+    """The rows of a task's attempts, the first one first; Ray gives a single one without a list.
+
+    Args:
+        task_id: hexadecimal.
+        options: keyword arguments of `ray.util.state.get_task`.
+
+    Raises:
+        Unavailable: as `ask` does.
+    """
+    found = ask(get_task, task_id, **options) or []
+    told = found if isinstance(found, list) else [found]
+    return sorted(told, key=lambda row: row.attempt_number)
+
+
 def tasks(all_jobs: bool) -> list[TaskState]:
     """The rows of the tasks that were submitted until now, with their details.
 
@@ -100,8 +133,8 @@ def tasks(all_jobs: bool) -> list[TaskState]:
         Unavailable: as `ask` does.
     """
     with _in_a_sentence():
-        rows, _ = observe.wait_until_told(0.0, (), LATE_S, all_jobs, without=[CHECKS])
-        return rows
+        told, _ = observe.wait_until_told(0.0, (), LATE_S, all_jobs, without=[CHECKS])
+        return told
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """What the machines do, and who holds what of the cluster: live."""
 
-import functools
 import html
 import re
 import time
@@ -10,16 +9,25 @@ from dataclasses import dataclass, field
 
 import ray
 from prometheus_client.parser import text_string_to_metric_families
-from ray.util.state import get_task, list_actors, list_jobs, list_placement_groups, list_tasks
+from ray.util.state import list_actors, list_jobs, list_placement_groups, list_tasks
 
-from helpers.observe import MOST_ROWS
 from helpers.plots import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, RED, SKY
 from helpers.session import get
 from helpers.ui.live import History, Live, bar, row, said
-from helpers.ui.state import Soon, Unavailable, actor_name, ask, connected, here, is_driver
+from helpers.ui.state import (
+    ASK_S,
+    Soon,
+    Unavailable,
+    actor_name,
+    ask,
+    attempts,
+    connected,
+    here,
+    is_driver,
+    listed,
+)
 
 METRICS_S = 2.0  # least time between two readings of a node's metrics; they change every 5 s
-ASK_S = 5  # a live question may take so long
 USERS = 5  # functions that the picture names, those that use the most
 LEAST = 1e-4  # resources come in ten-thousandths
 HELD = "what Ray has given to actors and tasks, whether they use it or not"
@@ -208,17 +216,12 @@ class _CpuLook:
         if sum(job.status == "RUNNING" for job in running) < 2:
             return nodes
         filters = [*here(False), ("state", "=", "RUNNING")]
-        tasks = ask(list_tasks, **_options(filters))
-        actors = ask(list_actors, **_options([*here(False), ("state", "=", "ALIVE")]))
+        tasks = listed(list_tasks, filters)
+        actors = listed(list_actors, [*here(False), ("state", "=", "ALIVE")])
         self.ours |= {task.name for task in tasks} | {
             actor.class_name.rpartition(".")[2] for actor in actors
         }
         return [_without_others(node, self.ours) for node in nodes]
-
-
-def _options(filters: list[tuple[str, str, str]], **more) -> dict:
-    options = {"filters": filters, "limit": MOST_ROWS, "timeout": ASK_S}
-    return options | {"raise_on_missing_output": False} | more
 
 
 def _without_others(node: Node, ours: set[str]) -> Node:
@@ -322,9 +325,9 @@ class Held:
     """What of one logical resource is held, and by whom.
 
     Args:
+        total: how much of it there is.
+        used: how much of it Ray has given away.
         holders: a name and a number of holders, to the amount that they hold together.
-        unknown: what others hold, or what Ray has not told the holder of yet.
-        lent: what holders have given back while they wait in ray.get.
     """
 
     total: float
@@ -333,10 +336,12 @@ class Held:
 
     @property
     def unknown(self) -> float:
+        """What others hold, or what Ray has not told the holder of yet."""
         return max(self.used - sum(self.holders.values()), 0.0)
 
     @property
     def lent(self) -> float:
+        """What holders have given back while they wait in ray.get."""
         return max(sum(self.holders.values()) - self.used, 0.0)
 
 
@@ -414,24 +419,22 @@ class _ClusterLook:
         if parent in running or is_driver(parent):
             return False
         if not self.failed.get(parent):
-            told = ask(get_task, parent, timeout=ASK_S) or []
-            rows = told if isinstance(told, list) else [told]
-            self.failed[parent] = bool(rows) and all(one.state == "FAILED" for one in rows)
+            states = [one.state for one in attempts(parent, timeout=ASK_S)]
+            self.failed[parent] = states[-1:] == ["FAILED"]
         return self.failed[parent]
 
     def __call__(self) -> "ClusterView":
         nodes = self.machines.look()
         total, free = ray.cluster_resources(), ray.available_resources()
         mine = here(self.all_jobs)
-        options = functools.partial(_options, detail=True)
-        actors = ask(list_actors, **options([*mine, ("state", "=", "ALIVE")]))
-        tasks = ask(list_tasks, **options([*mine, ("state", "=", "RUNNING")]))
+        actors = listed(list_actors, [*mine, ("state", "=", "ALIVE")], detail=True)
+        tasks = listed(list_tasks, [*mine, ("state", "=", "RUNNING")], detail=True)
         running = {row.task_id for row in tasks}
         tasks = [row for row in tasks if not self._is_orphan(row, running)]
         jobs = {job for _, _, job in mine}
         groups = [
             group
-            for group in ask(list_placement_groups, **options([]))
+            for group in listed(list_placement_groups, [], detail=True)
             if not jobs or group.creator_job_id in jobs
         ]
         store = total.get("object_store_memory", 0.0)
