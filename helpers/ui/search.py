@@ -93,7 +93,7 @@ class SearchBar(widgets.VBox):
         self.found = widgets.HTML()
         self.links = widgets.HBox(layout=widgets.Layout(flex_flow="row wrap"))
         again = widgets.Button(description="again", tooltip="look once more for the same")
-        again.layout.width = "auto"
+        again.layout = widgets.Layout(width="auto", flex="0 0 auto")
         again.on_click(lambda _: self._search(self.field.value))
         super().__init__([widgets.HBox([self.field, again]), self.found, self.links])
         self.field.observe(lambda change: self._search(change["new"]), names="value")
