@@ -11,8 +11,14 @@ from helpers import paths, session
 from helpers.ui import state
 
 THROUGH_CLIENT = """
-import sys, ray
-ray.init(sys.argv[1], logging_level="error", log_to_driver=False)
+import sys, time, ray
+deadline = time.monotonic() + 60
+while not ray.is_initialized():
+    try:
+        ray.init(sys.argv[1], logging_level="error", log_to_driver=False)
+    except ConnectionError:  # Ray's proxy may look at the server that it forks before it is one
+        if time.monotonic() > deadline:
+            raise
 from helpers import ui
 
 @ray.remote
