@@ -105,7 +105,7 @@ def _cost(name: str, make: Callable) -> dict:
 
 
 def _read(file: Path) -> dict:
-    """How many tasks and arrows Perfetto finds in the trace, and what it complains of."""
+    """How many tasks Perfetto finds in the trace, and what it complains of."""
     if perfetto.CHROMIUM is None:
         return {}
     began = time.perf_counter()

@@ -11,7 +11,7 @@ from ray.util.state import get_objects
 from ray.util.state.exception import RayStateApiException
 
 from helpers import ui
-from helpers.check import NotYet, Passed, exercise, run, start_workers
+from helpers.check import NotYet, Passed, exercise, run, start_two_workers
 from helpers.observe import Task, overlap
 
 LIMIT_S = 15.0  # for an answer, once the processes that it needs have started
@@ -282,8 +282,7 @@ class Notes:
 def _notes_and_workers(*_):
     """Where tasks tell of themselves, and the CPUs they ask for, so that two run on one core."""
     notes = ray.remote(num_cpus=0)(Notes).remote()
-    share = min(1.0, ray.cluster_resources().get("CPU", 1) / 2)
-    start_workers(2, share)
+    share = start_two_workers()
     ray.get(notes.all.remote())
     return notes, share
 

@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 import ray
 
 from helpers import plots, ui
-from helpers.check import NotYet, Passed, exercise, run, start_workers
+from helpers.check import NotYet, Passed, exercise, run, start_two_workers
 from helpers.observe import Task, overlap
 
 STAGES = ("load", "normalize", "extract", "loss")
@@ -38,7 +38,7 @@ def _unpack(kind, detail, unpacked):
 def chain(answer) -> Passed:
     """`chain(first, second, x)` returns second(first(x)) and never unpacks first's value."""
     x = f"x{time.time_ns()}"
-    returned, here = run(_chain, answer, x, limit=LIMIT_S, setup=_ready)
+    returned, here = run(_chain, answer, x, limit=LIMIT_S, setup=start_two_workers)
     if returned == REF:
         raise NotYet("You returned an ObjectRef. Return its value: ray.get(...) of the last ref.")
     if isinstance(returned, Noted):
@@ -85,7 +85,7 @@ def pipeline(answer) -> Passed:
     """`pipeline(files, load, normalize, extract, loss)`: four stages a file, one get."""
     stem = time.time_ns() % 1000
     files = [f"{name}-{stem}.csv" for name in ("oak", "elm", "ash", "yew")]
-    returned, here = run(_pipeline, answer, files, limit=LIMIT_S, setup=_ready)
+    returned, here = run(_pipeline, answer, files, limit=LIMIT_S, setup=start_two_workers)
     if returned == REF or (isinstance(returned, list) and REF in returned):
         raise NotYet("You returned refs. Return the losses: one ray.get of the list of refs.")
     if not isinstance(returned, list):
@@ -143,7 +143,7 @@ def pipeline(answer) -> Passed:
 @exercise
 def tree_sum(answer) -> Passed:
     """`tree_sum(add, values)` adds in pairs, at most log2 n deep, in order."""
-    sums, here = run(_sums, answer, limit=LIMIT_S, setup=_ready)
+    sums, here = run(_sums, answer, limit=LIMIT_S, setup=start_two_workers)
     for size, (kind, total) in sums.items():
         if kind == "raised":
             raise NotYet(f"A single value is its own sum, but for one value you raised {total}.")
@@ -164,7 +164,7 @@ def tree_sum(answer) -> Passed:
 def at_most(answer) -> Passed:
     """`at_most(function, items, limit)` yields results as they finish, `limit` in flight."""
     items, limit = 14, 3
-    seen = run(_at_most, answer, items, limit, limit=LIMIT_S, setup=_ready)
+    seen = run(_at_most, answer, items, limit, limit=LIMIT_S, setup=start_two_workers)
     if "returned" in seen:
         raise NotYet(
             f"at_most returned a {seen['returned']}, when all was over. Make it a generator: "
@@ -514,13 +514,6 @@ def _gantt(ran, title, here):
 def _tasks(ran) -> list[Task]:
     begin = min(start for _, _, start, _ in ran)
     return [Task(name, worker, start - begin, end - begin) for name, worker, start, end in ran]
-
-
-def _ready(*_) -> float:
-    """Have two workers started; return the CPUs a task asks for, so that both run on one core."""
-    share = min(1.0, ray.cluster_resources().get("CPU", 1) / 2)
-    start_workers(2, share)
-    return share
 
 
 def _sendable(value):
