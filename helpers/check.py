@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ray.util.state.common import ActorState
 
 import helpers
-from helpers import plots, progress
+from helpers import observe, plots, progress
 
 # A cluster's workers have Ray and not our helpers, so what a check runs there travels whole.
 cloudpickle.register_pickle_by_value(helpers)
@@ -140,7 +140,7 @@ def run(
             "Your code refers to something that cannot be sent to a worker process: "
             f"{_first_line(error)}. Make it inside the function instead."
         ) from None
-    outcomes = _attempt.remote(function, args, setup)
+    outcomes = _attempt.options(name=observe.CHECK).remote(function, args, setup)
     try:
         busy = (
             f"Ray had no worker process for your code within {START_LIMIT_S:g} s, so it did not "

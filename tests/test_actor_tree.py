@@ -5,8 +5,9 @@ from collections import Counter
 from types import SimpleNamespace as Row
 
 import pytest
+from ray.util.state import list_actors
 
-from helpers import ui
+from helpers import check, observe, ui
 from helpers.ui import actors
 from helpers.ui.actors import Maker, TreeView, creation, lines, living, origin, tree
 
@@ -210,3 +211,29 @@ def test_calls_are_pending_until_they_end(ray, classes):
     wait_until(pending, lambda count: count == 5)
     ray.kill(worker)
     wait_until(pending, lambda count: count == 0)
+
+
+def test_what_an_exercises_check_started_is_not_shown(ray, classes):
+    def answer():
+        @ray.remote
+        class OfACheck:
+            def ready(self): ...
+
+        @ray.remote
+        def of_a_check(): ...
+
+        actor = OfACheck.remote()
+        ray.get([actor.ready.remote(), of_a_check.remote()])
+
+    check.run(answer, limit=SECONDS)
+    mine = classes[1].options(name="mine").remote()
+    ray.get(mine.ready.remote())
+    everyone = [row.class_name for row in list_actors(detail=True)]
+    assert any("OfACheck" in name for name in everyone)
+    wait_until(
+        lambda: ui.actor_tree().look().as_text(),
+        lambda text: "Worker mine" in text and "OfACheck" not in text,
+    )
+    timeline = repr(ui.task_timeline())
+    assert "Worker.ready" in timeline and "of_a_check" not in timeline
+    assert "OfACheck" not in timeline and observe.CHECK not in timeline

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from ray.util.state import list_actors, list_tasks
 
+from helpers import observe
 from helpers.plots import BLUE, GREEN, GREY, ORANGE, RED
 from helpers.ui.live import Live
 from helpers.ui.state import (
     ACTOR_ID,
     ASK_S,
-    CHECKS,
     TASK_ID,
     actor_name,
     attempts,
@@ -96,7 +96,7 @@ class _TreeLook:
         """Whether it comes from the task in which an exercise's check runs an answer."""
         while actor_id:
             between, actor_id, _ = origin(actor_id, self.makers)
-            if any(self.makers[task].name == CHECKS for task in between):
+            if any(self.makers[task].name == observe.CHECK for task in between):
                 return True
         return False
 

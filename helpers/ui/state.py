@@ -23,7 +23,6 @@ OUT_OF_REACH = (
     "Through Ray Client this notebook reaches one port of the cluster, and what runs is told by "
     "others. Open the notebook on a machine of the cluster to look inside."
 )
-CHECKS = "_attempt"  # the task in which helpers.check runs an answer
 # Hexadecimal digits. A task's id ends with that of its actor, an object's begins with its task's.
 ACTOR_ID, TASK_ID, OBJECT_ID = 32, 48, 56
 ASK_S = 5  # a live question may take so long
@@ -133,7 +132,7 @@ def tasks(all_jobs: bool) -> list[TaskState]:
         Unavailable: as `ask` does.
     """
     with _in_a_sentence():
-        told, _ = observe.wait_until_told(0.0, (), LATE_S, all_jobs, without=[CHECKS])
+        told, _ = observe.wait_until_told(0.0, (), LATE_S, all_jobs, without=[observe.CHECK])
         return told
 
 
