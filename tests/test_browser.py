@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -257,14 +258,19 @@ def _watch_usage(page, notebook, lab, cpu):
     index = [cell["id"] for cell in read(lab)["cells"]].index("report-run")
     cell = notebook.locator(".jp-Cell").nth(index)
     cell.locator(".cm-content").click()
+    prompt = cell.locator(".jp-InputPrompt")
     line = cpu.locator("polyline").last
     before = line.get_attribute("points")
     page.keyboard.press("Control+Enter")
     expect(line).not_to_have_attribute("points", before, timeout=30_000)
-    expect(cpu).to_contain_text(
-        re.compile("convert|describe|count_hot|HotReadings"), timeout=60_000
-    )
-    expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"), timeout=60_000)
+    named = cpu.filter(has_text=re.compile("convert|describe|count_hot|HotReadings"))
+    deadline = time.monotonic() + 180
+    while not named.count():
+        assert time.monotonic() < deadline, cpu.inner_text()
+        if "*" not in prompt.inner_text():  # over before the view, on busy cores, looked again
+            page.keyboard.press("Control+Enter")
+        page.wait_for_timeout(200)
+    expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=60_000)
 
 
 @pytest.mark.parametrize("lab", ALIKE if PICTURES else ALIKE[:1])
