@@ -230,8 +230,9 @@ def test_what_an_exercises_check_started_is_not_shown(ray, classes):
     ray.get(mine.ready.remote())
     everyone = [row.class_name for row in list_actors(detail=True)]
     assert any("OfACheck" in name for name in everyone)
+    widget = ui.actor_tree()
     wait_until(
-        lambda: ui.actor_tree().look().as_text(),
+        lambda: widget.look().as_text(),
         lambda text: "Worker mine" in text and "OfACheck" not in text,
     )
     timeline = repr(ui.task_timeline())
