@@ -24,7 +24,7 @@ CORPORATE = {"https_proxy": "http://me:secret@proxy.corp:3128"}
     ("finding", "says", "blocking"),
     [
         (doctor.check_python((3, 10, 4)), "Python 3.10 is too old: Ray Labs needs 3.11", True),
-        (doctor.check_install_space(HERE, 8.9e9), "8.9 GB free for the environment", True),
+        (doctor.check_install_space(HERE, 9.9e9), "9.9 GB free for the environment", True),
         (doctor.check_packages({"ray": None}, {}), "not installed: ray: run `make install`", True),
         (
             doctor.check_packages({"ray": "2.9.0", "torch": "2.15.0"}, {"ray": "2.60.0"}),
@@ -53,7 +53,7 @@ def test_a_fault_is_named_with_what_to_do(finding, says, blocking):
     ("finding", "says"),
     [
         (doctor.check_python((3, 11, 0)), "Python 3.11.0"),
-        (doctor.check_install_space(HERE, 9e9), ""),
+        (doctor.check_install_space(HERE, 10e9), ""),
         (doctor.check_packages({"torch": "2.15.0+cpu"}, {"torch": "2.15.0"}), "1 packages"),
         (doctor.check_cores(2), "2 cores"),
         (doctor.check_memory(2 * doctor.GIB), "2.0 GiB"),
@@ -211,7 +211,7 @@ def test_before_an_install_each_fault_is_one_sentence(monkeypatch, tmp_path, cap
         "Python 3.10 is too old: Ray Labs needs 3.11 or newer; "
         "install it, or name one: make lab PYTHON=/path/to/python3.12."
     )
-    assert "installing needs 9.0 GB" in disk
+    assert "installing needs 10.0 GB" in disk
 
     (tmp_path / ".venv/lib/python3.11/site-packages/ray_labs-0.1.0.dist-info").mkdir(parents=True)
     monkeypatch.setattr(doctor.sys, "version_info", (3, 11, 4))
