@@ -232,6 +232,42 @@ def family(
     show()
 
 
+def reruns(events: Sequence[dict], title: str) -> None:
+    """Draw who ran what when: one row a trial, one mark a result, one colour a life.
+
+    Args:
+        events: results in the order in which they came, each with `trial` (its name), `iteration`,
+            `at` (seconds) and `pid` (the process that ran it). An iteration that was there before
+            gets a cross.
+        title: what the reader should see.
+    """
+    rows = {trial: y for y, trial in enumerate(dict.fromkeys(event["trial"] for event in events))}
+    pids: dict[str, list[int]] = {trial: [] for trial in rows}
+    seen, marks = set(), {}
+    begin = min(event["at"] for event in events)
+    for event in events:
+        trial, own = event["trial"], pids[event["trial"]]
+        if event["pid"] not in own:
+            own.append(event["pid"])
+        again = (trial, event["iteration"]) in seen
+        seen.add((trial, event["iteration"]))
+        kind = "run again" if again else "first life" if len(own) == 1 else "a later life"
+        marks.setdefault(kind, []).append((event["at"] - begin, rows[trial]))
+    _, axis = plt.subplots(figsize=(7.5, 0.36 * len(rows) + 1.4))
+    for kind, form, colour in (
+        ("first life", "o", BLUE),
+        ("a later life", "o", GREEN),
+        ("run again", "X", RED),
+    ):
+        if kind in marks:
+            axis.plot(*zip(*marks[kind], strict=True), form, color=colour, label=kind, markersize=6)
+    axis.set(yticks=list(rows.values()), yticklabels=list(rows), xlabel="s", title=title)
+    axis.set(ylim=(len(rows) - 0.5, -0.5))
+    axis.tick_params(axis="y", length=0)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
+    plt.show()
+
+
 def figure(width: float = 7.5, height: float = 3.2) -> tuple[Figure, Axes]:
     """A figure in the house's look that no cell shows by itself, and its one axis."""
     figure = Figure(figsize=(width, height), layout="constrained")

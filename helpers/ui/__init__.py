@@ -9,9 +9,10 @@ from helpers.ui.times import task_completion_time_distribution
 from helpers.ui.usage import cluster_usage, cpu_usage
 
 if TYPE_CHECKING:
-    from helpers.ui.sweep import SweepView
+    from helpers.ui.sweep import SweepTally, SweepView
 
 __all__ = [
+    "SweepTally",
     "SweepView",
     "actor_tree",
     "cluster_usage",
@@ -25,8 +26,8 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name == "SweepView":  # only when asked for: it imports Ray Tune, which takes a second
-        from helpers.ui.sweep import SweepView
+    if name.startswith("Sweep"):  # only when asked for: it imports Ray Tune, which takes a second
+        from helpers.ui import sweep
 
-        return SweepView
+        return getattr(sweep, name)
     raise AttributeError(f"helpers.ui has no {name}")

@@ -110,3 +110,24 @@ class SweepView(tune.Callback, tune.ProgressReporter):
         parts += [f"{ends[end]} {end}" for end in ("failed", "cut off") if ends[end]]
         parts += [f"{running} running"] * bool(running)
         return " · ".join(parts)
+
+
+class SweepTally(tune.ProgressReporter):
+    """A progress reporter of one line: how many trials there are in each state."""
+
+    def __init__(self):
+        self._handle = None
+
+    def setup(self, *args, **info):
+        self._handle = display(HTML(""), display_id=True)
+
+    def should_report(self, trials, done=False):
+        return True  # Tune asks every few seconds, and at the end
+
+    def report(self, trials, done, *sys_info):
+        states = Counter(trial.status.lower() for trial in trials)
+        line = " · ".join(f"{count} {state}" for state, count in states.items())
+        self._handle.update(HTML(f"{len(trials)} trials: {line}"))
+
+    def __getstate__(self):
+        return {"_handle": None}  # as above
