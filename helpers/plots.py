@@ -241,7 +241,7 @@ def reruns(events: Sequence[dict], title: str) -> None:
             gets a cross.
         title: what the reader should see.
     """
-    rows = {trial: y for y, trial in enumerate(dict.fromkeys(event["trial"] for event in events))}
+    rows = {trial: y for y, trial in enumerate(sorted({event["trial"] for event in events}))}
     pids: dict[str, list[int]] = {trial: [] for trial in rows}
     seen, marks = set(), {}
     begin = min(event["at"] for event in events)
