@@ -20,7 +20,13 @@ import pytest
 from tests.notebooks import read
 
 TRIALS, KILLS, LIMIT_S = 24, 10, 120
-CELLS = ("problem", "save-load", "fates", "whole-files")  # the lab's training and its file system
+CELLS = (
+    "problem",
+    "save-load",
+    "fates",
+    "train",
+    "whole-files",
+)  # the lab's training and its file system
 
 
 def drive(folder: str, name: str) -> None:

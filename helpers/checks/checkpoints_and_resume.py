@@ -164,13 +164,9 @@ def walker(answer) -> Passed:
         raise NotYet(
             "Walker should be a class derived from tune.Trainable; this is something else."
         )
-    missing = [
-        name
-        for name in ("setup", "step", "save_checkpoint", "load_checkpoint")
-        if getattr(answer, name) is getattr(tune.Trainable, name)
-    ]
-    if missing:
-        raise NotYet(f"Your class has no {' and no '.join(missing)}, which Tune will call.")
+    methods = ["setup", "step", "save_checkpoint", "load_checkpoint"]
+    if missing := _missing(answer, tune.Trainable, methods):
+        raise NotYet(f"Your class has no {missing}, which Tune will call.")
     seed = random.randrange(10_000)
     right = _walk(seed, 7)
     result, first, wrote, second, own = run(_side_by_side, answer, seed, limit=20.0)
@@ -212,6 +208,11 @@ def walker(answer) -> Passed:
     raise NotYet(
         f"The copy goes to {_shown(second)}; the one that saved it goes to {_shown(right[4:])}."
     )
+
+
+def _missing(answer: type, base: type, names: list[str]) -> str:
+    """The methods that `answer` has only as `base` has them, as words; empty if there are none."""
+    return " and no ".join(one for one in names if getattr(answer, one) is getattr(base, one))
 
 
 def _side_by_side(answer, seed):
@@ -277,10 +278,10 @@ def no_progress(answer) -> Passed:
         raise NotYet(
             "NoProgress should be a class derived from tune.Stopper; this is another thing."
         )
-    if missing := answer.__abstractmethods__:
+    if missing := _missing(answer, tune.Stopper, ["__call__", "stop_all"]):
         raise NotYet(
-            f"Your class has no {' and no '.join(sorted(missing))}. Tune asks each stopper both "
-            "questions: shall this trial stop, and shall all."
+            f"Your class has no {missing}. Tune asks each stopper both questions: shall this trial "
+            "stop, and shall all."
         )
     ends, all_of_them, alone, saved = run(_stopped, answer)
     right = {name: _right_end(curve) for name, curve in CURVES.items()}
