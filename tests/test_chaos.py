@@ -19,14 +19,8 @@ import pytest
 
 from tests.notebooks import read
 
-TRIALS, KILLS, LIMIT_S = 24, 10, 120
-CELLS = (
-    "problem",
-    "save-load",
-    "fates",
-    "train",
-    "whole-files",
-)  # the lab's training and its file system
+TRIALS, ITERATIONS, KILLS, LIMIT_S = 12, 12, 10, 120
+CELLS = ["problem", "save-load", "fates", "train", "draft", "whole-files"]  # of the lab
 
 
 def drive(folder: str, name: str) -> None:
@@ -115,14 +109,19 @@ def log(folder, name):
     return (folder / f"{name}.log").read_text()[-3000:]
 
 
-def kill(driver, folder, name, dice):
-    """Kill a driver some results after it began and a random while after that."""
-    goal = len(diary(folder, name)) + dice.randrange(1, 12)
+def reached(folder, name):
+    """How many different iterations have been reported."""
+    return len({(trial, iteration) for trial, iteration, _ in diary(folder, name)})
+
+
+def kill(driver, folder, name, goal, pause_s):
+    """Kill a driver some time after the sweep has come to so many iterations, and at least one."""
+    goal = max(goal, reached(folder, name) + 1)
     deadline = time.monotonic() + LIMIT_S
-    while len(diary(folder, name)) < goal:
+    while reached(folder, name) < goal:
         assert driver.is_alive() and time.monotonic() < deadline, log(folder, name)
         threading.Event().wait(0.01)
-    threading.Event().wait(dice.uniform(0, 0.3))
+    threading.Event().wait(pause_s)
     driver.kill()
     driver.join()
 
@@ -140,8 +139,10 @@ def test_a_driver_killed_ten_times_loses_no_complete_trial(start, tmp_path):
     dice = random.Random(seed)
     undisturbed = finish(start("undisturbed"), tmp_path, "undisturbed")
     lives = []  # how many results had come when a driver died, and what was complete by then
-    for _ in range(KILLS):
-        kill(start("killed"), tmp_path, "killed", dice)
+    part = TRIALS * ITERATIONS // (KILLS + 2)  # one kill in each, and none near the end
+    for number in range(KILLS):
+        goal, pause_s = part * number + dice.randrange(part), dice.uniform(0, 0.3)
+        kill(start("killed"), tmp_path, "killed", goal, pause_s)
         lives.append((len(diary(tmp_path, "killed")), complete(tmp_path, "killed")))
     killed = finish(start("killed"), tmp_path, "killed")
 
@@ -151,4 +152,4 @@ def test_a_driver_killed_ten_times_loses_no_complete_trial(start, tmp_path):
     results = diary(tmp_path, "killed")
     for came, ended in lives:
         assert not ended & {trial for trial, _, _ in results[came:]}, "a complete trial ran again"
-    print(len(results) - 12 * TRIALS, "results of", 12 * TRIALS, "came again")
+    print(len(results) - TRIALS * ITERATIONS, "of", TRIALS * ITERATIONS, "iterations ran again")
