@@ -280,13 +280,13 @@ def _ports(say: Callable[[str], None]) -> dict[str, int]:
 
 
 def free_port(preferred: int) -> int:
-    """`preferred` if nothing listens there, else a port that is free on loopback."""
+    """`preferred` if nothing listens there, else, and for 0, one that is free on loopback."""
     if not _accepts(HOST, preferred, timeout=1):
         with contextlib.suppress(OSError), socket.socket() as probe:
             # Connections of a Ray that has just ended do not make its port taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, preferred))
-            return preferred
+            return probe.getsockname()[1]
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]
