@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import IO
 
 from helpers import session
 
@@ -32,7 +33,7 @@ class Page:
 
     Args:
         command: as typed in a terminal, without host and port: `--host 127.0.0.1 --port N` is
-            added, with a port that is free.
+            added, with a port that is free. It runs in a folder of its own: give whole paths.
         path: where its page is, as it stands behind host and port in a URL.
         height: of the frame, in pixels.
         environment: variables for the server beside the kernel's own.
@@ -51,24 +52,23 @@ class Page:
         port = session.free_port(0)
         self.url = f"http://{session.HOST}:{port}{path}"
         self.height = height
-        folder = tempfile.mkdtemp(prefix="ray-labs-")  # servers leave files where they run
-        log = Path(folder, "log.txt")
         command = [_program(command[0]), *command[1:], "--host", session.HOST, "--port", str(port)]
-        with log.open("w") as output:
+        folder = tempfile.mkdtemp(prefix="ray-labs-")  # servers leave files where they run
+        with tempfile.TemporaryFile("w+") as log:
             self._keeper = subprocess.Popen(
                 [sys.executable, "-m", "helpers.serve", folder, *command],
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.PIPE,
-                stdout=output,
+                stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a group of its own, out of reach of an interrupted cell
             )
-        atexit.register(self.stop)
-        try:
-            self._wait(log)
-        except BaseException:
-            self.stop()
-            raise
+            atexit.register(self.stop)
+            try:
+                self._wait(log)
+            except BaseException:
+                self.stop()
+                raise
 
     @property
     def alive(self) -> bool:
@@ -94,21 +94,22 @@ class Page:
             'style="border:1px solid #c9ced6"></iframe>'
         )
 
-    def _wait(self, log: Path) -> None:
+    def _wait(self, log: IO) -> None:
         deadline = time.monotonic() + START_SECONDS
         while True:
             with contextlib.suppress(OSError):
                 session.get(self.url.partition("#")[0])
                 return
             if not self.alive or time.monotonic() > deadline:
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+                log.seek(0)
+                tail = "\n".join(log.read().splitlines()[-8:])
                 raise ServeError(f"The server did not start; the end of its log:\n{tail}")
             time.sleep(0.1)
 
 
 def _program(name: str) -> str:
     """The program of this Python's own environment, else the one on the path."""
-    own = Path(sys.executable).with_name(name)
+    own = Path(sys.executable).parent / name
     found = str(own) if own.exists() else shutil.which(name)
     if found is None:
         raise ServeError(f"There is no program {name} here. Is it installed in this environment?")

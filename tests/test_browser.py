@@ -1,7 +1,7 @@
 """What a person sees: `make lab`'s JupyterLab in a real browser, labs run to their end.
 
-Labs 00, 01, 05 and 08 always: the first steps, the common pictures, the views of Ray, the live
-sweep. With RAY_LABS_PICTURES=folder every lab, each saved there as one long picture, for a person
+Labs 00, 01, 05, 08 and 11 always: the first steps, the common pictures, the views of Ray, the live
+sweep, the trackers' own pages. With RAY_LABS_PICTURES=folder every lab, each saved there as one long picture, for a person
 to look at.
 """
 
@@ -22,7 +22,9 @@ from helpers import paths
 from tests.notebooks import LABS, exercises, read
 
 PICTURES = os.environ.get("RAY_LABS_PICTURES")
-ALIKE = [lab for lab in LABS if lab[:2] not in ("00", "05", "08")]  # which have tests of their own
+ALIKE = [
+    lab for lab in LABS if lab[:2] not in ("00", "05", "08", "11")
+]  # which have tests of their own
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
@@ -319,3 +321,22 @@ def test_lab_08(open_lab):
         assert "not started" in output(notebook, lab, f"{exercise}-check").inner_text()
     assert re.search(r"\d\d\.\d\d% of 10,000", output(notebook, lab, "test").inner_text())
     assert "times faster" in output(notebook, lab, "race-fast").inner_text()
+
+
+def test_lab_11(open_lab):
+    lab = "11_trackers_and_callbacks"
+    page = open_lab(lab)
+    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
+    prompts = notebook.locator(".jp-CodeCell .jp-InputPrompt")
+    notebook.locator(".jp-CodeCell").last.click()
+    menu(page, "Run", "Run All Above Selected Cell")
+    expect(prompts.nth(-2)).to_have_text(re.compile(r"\[\d+\]"), timeout=420_000)
+    page.wait_for_timeout(20000)
+    _photograph(page, notebook, Path(PICTURES) / f"{lab}.png")
+    for cell in ("tensorboard", "mlflow-page"):
+        frame = output(notebook, lab, cell).locator("iframe")
+        frame.scroll_into_view_if_needed()
+        page.wait_for_timeout(8000)
+        page.screenshot(path=Path(PICTURES) / f"{cell}.png")
+        inner = frame.content_frame.locator("body")
+        print(cell, inner.inner_text()[:3000])
