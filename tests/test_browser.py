@@ -1,8 +1,8 @@
 """What a person sees: `make lab`'s JupyterLab in a real browser, labs run to their end.
 
 Labs 00, 01, 05, 08 and 11 always: the first steps, the common pictures, the views of Ray, the live
-sweep, the trackers' own pages. With RAY_LABS_PICTURES=folder every lab, each saved there as one long picture, for a person
-to look at.
+sweep, the trackers' own pages. With RAY_LABS_PICTURES=folder every lab, each saved there as one
+long picture, for a person to look at.
 """
 
 import json
@@ -11,14 +11,16 @@ import re
 import subprocess
 import sys
 import time
+import urllib.parse
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from benchmarks.perfetto import CHROMIUM, OFFLINE
-from helpers import paths
+from helpers import paths, session
 from tests.notebooks import LABS, exercises, read
 
 PICTURES = os.environ.get("RAY_LABS_PICTURES")
@@ -331,12 +333,38 @@ def test_lab_11(open_lab):
     notebook.locator(".jp-CodeCell").last.click()
     menu(page, "Run", "Run All Above Selected Cell")
     expect(prompts.nth(-2)).to_have_text(re.compile(r"\[\d+\]"), timeout=420_000)
-    page.wait_for_timeout(20000)
-    _photograph(page, notebook, Path(PICTURES) / f"{lab}.png")
-    for cell in ("tensorboard", "mlflow-page"):
+    shown = {
+        "tensorboard": ["2 cards", "/test_accuracy", "/train_accuracy"],
+        "mlflow-page": ["ray-labs", "3 matching runs"],
+    }
+    urls = []
+    for cell, texts in shown.items():
         frame = output(notebook, lab, cell).locator("iframe")
         frame.scroll_into_view_if_needed()
-        page.wait_for_timeout(8000)
-        page.screenshot(path=Path(PICTURES) / f"{cell}.png")
-        inner = frame.content_frame.locator("body")
-        print(cell, inner.inner_text()[:3000])
+        for text in texts:
+            body = frame.content_frame.locator("body")
+            expect(body).to_contain_text(text, timeout=60_000)
+        urls.append(frame.get_attribute("src"))
+    if PICTURES:
+        _photograph(page, notebook, Path(PICTURES) / f"{lab}.png")
+    for cell in ("curves", "side", "hooks-drawn"):
+        assert output(notebook, lab, cell).locator("img").count() == 1, cell
+    for exercise in ("best-from-disk", "notifier", "one-file", "trial-lines"):
+        assert "not started" in output(notebook, lab, f"{exercise}-check").inner_text()
+    assert notebook.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    said = notebook.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts()
+    assert all("_WandbLoggingActor" in text for text in said), said  # the lab tells of that line
+    _assert_end_with_the_kernel(page, urls)
+
+
+def _assert_end_with_the_kernel(page, urls: list[str]):
+    """The servers listen on this machine only, and are gone when their notebook's kernel is."""
+    ports = {urllib.parse.urlsplit(url).port for url in urls}
+    listening = [one for one in psutil.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+    servers = [one for one in listening if one.laddr.port in ports]
+    assert {one.laddr.ip for one in servers} == {"127.0.0.1"}
+    processes = [psutil.Process(one.pid) for one in servers]
+    for process in list(processes):
+        processes += [process.parent(), *process.children(recursive=True)]
+    menu(page, "Kernel", "Shut Down Kernel")
+    assert session.wait_until_gone(processes, 60)
