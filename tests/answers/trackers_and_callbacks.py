@@ -133,11 +133,6 @@ WRONG = {
             "a return can be below zero",
         ),
         (
-            "expects the metric in every report",
-            _but(_NOTIFIER, "result.get(self.metric, float('nan'))", "result[self.metric]"),
-            "KeyError: 'score'",
-        ),
-        (
             "lets NaN be the best",
             _but(_NOTIFIER, "value > self.best", "not value <= self.best").replace(
                 "float('nan'))", "float('-inf'))"
@@ -203,11 +198,6 @@ WRONG = {
             "writes a dict as Python prints it",
             _but(_ONE_FILE, "json.dumps(line)", "str(line)"),
             "no JSON",
-        ),
-        (
-            "the sweep's iteration",
-            _but(_ONE_FILE, "result['training_iteration']", "iteration"),
-            "'iteration': 0",
         ),
     ],
     "trial_lines": [
