@@ -8,6 +8,7 @@ sweep anew. What Tune does not promise is not held: a trial that became complete
 snapshot is in none, so it goes on from its last checkpoint that is in one, to the same end.
 """
 
+import faulthandler
 import json
 import multiprocessing
 import os
@@ -32,6 +33,7 @@ def drive(folder: str, name: str) -> None:
     file = os.open(f"{folder}/{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
+    faulthandler.dump_traceback_later(LIMIT_S / 2)  # where it hangs, should it hang
     lab = {"__name__": "__main__", "os": os, "time": time}  # so its functions travel by value
     sources = {cell["id"]: cell["source"] for cell in read("10_checkpoints_and_resume")["cells"]}
     for cell in CELLS:
