@@ -5,7 +5,7 @@ import io
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -266,6 +266,92 @@ def reruns(events: Sequence[dict], title: str) -> None:
     axis.tick_params(axis="y", length=0)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
     plt.show()
+
+
+def best_so_far(
+    axis: Axes,
+    runs: dict[str, Sequence[Sequence[float]]],
+    mode: str = "min",
+    best: float = 0.0,
+    label: str = "median gap to the best there is",
+) -> None:
+    """Draw what each way had found after each measurement, the median over its seeds.
+
+    The band is where the median lies in 95 of 100 bootstrap samples of the seeds; one seed has no
+    band.
+
+    Args:
+        axis: where to draw; its scale is left as it is.
+        runs: a way's name to its seeds' measured values, in the order measured. A seed with fewer
+            values than another has found nothing better since.
+        mode: "min" or "max": what is better.
+        best: drawn is the distance from here.
+        label: of the y axis.
+    """
+    pick = np.minimum if mode == "min" else np.maximum
+    generator = np.random.default_rng(0)
+    ends = []
+    for (name, seeds), colour in zip(runs.items(), cycle(_LINES), strict=False):
+        length = max(map(len, seeds))
+        found = [np.pad(pick.accumulate(one), (0, length - len(one)), "edge") for one in seeds]
+        gaps = np.abs(np.array(found) - best)
+        x, middle = np.arange(1, length + 1), np.median(gaps, axis=0)
+        axis.step(x, middle, where="post", color=colour)
+        if len(seeds) > 1:
+            again = generator.integers(len(seeds), size=(300, len(seeds)))
+            low, high = np.percentile(np.median(gaps[again], axis=1), [2.5, 97.5], axis=0)
+            axis.fill_between(x, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
+        ends.append((name, length, middle[-1], colour))
+    axis.set(xlabel="configs measured", ylabel=label)
+    axis.autoscale_view()
+    _label_ends(axis, ends)
+
+
+_LINES = [BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY, "black"]
+
+
+def _label_ends(axis: Axes, ends: list[tuple[str, float, float, str]]) -> None:
+    """Write (name, x, y, colour) to the right of the axis, low ones first, none over another."""
+    lowest = -1.0
+    to_share = axis.transScale + axis.transLimits
+    longest = max(x for _, x, _, _ in ends)
+    for name, _, y, colour in sorted(ends, key=lambda end: to_share.transform((end[1], end[2]))[1]):
+        share = max(to_share.transform((longest, y))[1], lowest + 0.075)
+        lowest = share
+        text = {"color": colour, "va": "center", "fontsize": 9, "annotation_clip": False}
+        axis.annotate(name, (1.01, share), xycoords="axes fraction", **text)
+
+
+def lives(
+    axis: Axes,
+    stints: dict[str, list[list[int]]],
+    ends: dict[str, str],
+    copies: Iterable[tuple[int, str, str]] = (),
+) -> None:
+    """Draw which trial worked when: a row a trial, a bar for each stint, dots where it was paused.
+
+    Args:
+        axis: where to draw.
+        stints: a trial's name to its stints, each the numbers that its reports have among those
+            of all trials: what is to the left of a number is the work done until then.
+        ends: a trial's name to how it ended; "stopped" is marked.
+        copies: (number, target, donor): from this report on target went on as a copy of donor.
+    """
+    row = {name: y for y, name in enumerate(stints)}
+    for name, own in stints.items():
+        spans = [(one[0] - 0.5, one[-1] + 0.5) for one in own if one]
+        for (_, left), (right, _) in pairwise(spans):
+            axis.plot([left, right], [row[name]] * 2, ":", color=GREY, linewidth=1)
+        colour = GREY if ends.get(name) == "stopped" else BLUE
+        axis.hlines([row[name]] * len(spans), *zip(*spans, strict=True), color=colour, linewidth=4)
+        if ends.get(name) == "stopped":
+            axis.plot(spans[-1][1], row[name], "o", color=ORANGE, markersize=5)
+    for number, target, donor in copies:
+        arrow = {"arrowstyle": "-|>", "color": RED, "lw": 1, "shrinkA": 0, "shrinkB": 0}
+        x = number - 0.5
+        axis.annotate("", (x, row[target]), (x, row[donor]), arrowprops=arrow)
+    axis.set(xlabel="iterations run, of all trials", yticks=[], ylabel="trial")
+    axis.set(xlim=(0, None), ylim=(len(row) - 0.4, -0.6))
 
 
 def figure(width: float = 7.5, height: float = 3.2) -> tuple[Figure, Axes]:

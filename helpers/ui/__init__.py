@@ -9,9 +9,10 @@ from helpers.ui.times import task_completion_time_distribution
 from helpers.ui.usage import cluster_usage, cpu_usage
 
 if TYPE_CHECKING:
-    from helpers.ui.sweep import SweepTally, SweepView
+    from helpers.ui.sweep import LivesView, SweepTally, SweepView
 
 __all__ = [
+    "LivesView",
     "SweepTally",
     "SweepView",
     "actor_tree",
@@ -26,7 +27,11 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name.startswith("Sweep"):  # only when asked for: it imports Ray Tune, which takes a second
+    if name in (
+        "LivesView",
+        "SweepTally",
+        "SweepView",
+    ):  # when asked for: they import Tune, a second
         from helpers.ui import sweep
 
         return getattr(sweep, name)

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from IPython.display import HTML, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from ray import tune
 
 from helpers import plots
@@ -84,6 +86,11 @@ class SweepView(tune.Callback, tune.ProgressReporter):
 
     def _picture(self) -> HTML:
         figure, axis = plots.figure()
+        self._draw_curves(axis)
+        axis.set(title=self._headline())
+        return HTML(plots.as_html(figure, self._headline()))
+
+    def _draw_curves(self, axis: Axes):
         stopped = {name for name in self.curves if self.ended.get(name) == "stopped"}
         # Only a trial that ran to the end has a final score to compare.
         complete = [name for name, end in self.ended.items() if end == "complete"]
@@ -98,9 +105,7 @@ class SweepView(tune.Callback, tune.ProgressReporter):
             ylim=self.limits,
             xlabel="iteration",
             ylabel=self.metric.rpartition("/")[2].replace("_", " "),
-            title=self._headline(),
         )
-        return HTML(plots.as_html(figure, self._headline()))
 
     def _headline(self) -> str:
         ends = Counter(self.ended.values())
@@ -131,3 +136,54 @@ class SweepTally(tune.ProgressReporter):
 
     def __getstate__(self):
         return {"_handle": None}  # as above
+
+
+class LivesView(SweepView):
+    """A sweep's curves, and beside them which trial worked when, was paused, stopped or copied.
+
+    A trainable that reports `copy_of`, the id of the trial whose checkpoint it last took up, has
+    its copies drawn as arrows.
+
+    Args: as SweepView takes them, and
+        name: what the picture's title begins with.
+    """
+
+    def __init__(self, metric: str, iterations: int, rungs: Sequence[int] = (), name: str = ""):
+        super().__init__(metric, iterations, rungs, form=".2f")
+        self.name = name
+        self.scores: list[float] = []  # of all trials, in the order reported
+        self.stints: dict[str, list[list[int]]] = {}
+        self.copies: list[tuple[int, str, str]] = []
+
+    def on_trial_start(self, iteration, trials, trial, **info):
+        self.stints.setdefault(trial.trial_id, []).append([])
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):
+        super().on_trial_result(iteration, trials, trial, result, **info)
+        self.scores.append(result[self.metric])
+        stint = self.stints.setdefault(trial.trial_id, [[]])[-1]
+        donor = result.get("copy_of")
+        if donor and not stint and donor != trial.trial_id:
+            self.copies.append((self.reports, trial.trial_id, donor))
+        stint.append(self.reports)
+
+    @property
+    def pauses(self) -> int:
+        """How often a trial stopped working and went on later."""
+        return sum(len([one for one in own if one]) - 1 for own in self.stints.values() if own[0])
+
+    def _picture(self) -> HTML:
+        figure = Figure(figsize=(9, 2.9), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        self._draw_curves(left)
+        plots.lives(
+            right, {n: own for n, own in self.stints.items() if own[0]}, self.ended, self.copies
+        )
+        figure.suptitle(self._headline(), x=0.01, ha="left", fontsize=12, fontweight="bold")
+        return HTML(plots.as_html(figure, self._headline()))
+
+    def _headline(self) -> str:
+        parts = [self.name] * bool(self.name) + [super()._headline()]
+        parts += [f"{self.pauses} pauses"] * bool(self.pauses)
+        parts += [f"{len(self.copies)} copies"] * bool(self.copies)
+        return " · ".join(parts)
