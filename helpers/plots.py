@@ -310,14 +310,18 @@ def best_so_far(
 _LINES = [BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY, "black"]
 
 
-def _label_ends(axis: Axes, ends: list[tuple[str, float, float, str]]) -> None:
-    """Write (name, x, y, colour) to the right of the axis, low ones first, none over another."""
-    lowest = -1.0
+def _label_ends(axis: Axes, ends: list[tuple[str, float, float, str]], gap: float = 0.075) -> None:
+    """Write (name, x, y, colour) to the right of the axis, each near its y, none over another."""
     to_share = axis.transScale + axis.transLimits
-    longest = max(x for _, x, _, _ in ends)
-    for name, _, y, colour in sorted(ends, key=lambda end: to_share.transform((end[1], end[2]))[1]):
-        share = max(to_share.transform((longest, y))[1], lowest + 0.075)
-        lowest = share
+    shares = [to_share.transform((x, y))[1] for _, x, y, _ in ends]
+    order = sorted(range(len(ends)), key=shares.__getitem__)
+    for below, above in pairwise(order):
+        shares[above] = max(shares[above], shares[below] + gap)
+    top = 1.0
+    for one in reversed(order):
+        shares[one] = min(shares[one], top)
+        top = shares[one] - gap
+    for (name, _, _, colour), share in zip(ends, shares, strict=True):
         text = {"color": colour, "va": "center", "fontsize": 9, "annotation_clip": False}
         axis.annotate(name, (1.01, share), xycoords="axes fraction", **text)
 

@@ -2,6 +2,7 @@
 
 import math
 import random
+import sys
 import tempfile
 from pathlib import Path
 
@@ -243,6 +244,9 @@ class _Noting:
 
 def _drive(answer) -> dict:
     """What a learner's searcher does with an optimizer that notes what it is told."""
+    # The class came here by value, and pickle looks for one by its module: give it one.
+    _Noting.__module__ = "__main__"
+    sys.modules["__main__"]._Noting = _Noting
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder, "searcher"))
         noting = _Noting()
@@ -253,7 +257,7 @@ def _drive(answer) -> dict:
         other = answer(fresh, "score", "max")
         other.restore(file)
         seen["after restore"] = other.suggest("d")
-        known = [one for one in vars(other).values() if isinstance(one, _Noting)]
+        known = [one for one in vars(other).values() if hasattr(one, "told")]
         searcher.on_trial_complete("c", {"score": 5.0})
         searcher.on_trial_complete("a", {"score": 3.0})
         seen["told"] = list(noting.told)

@@ -31,6 +31,8 @@ class SweepView(tune.Callback, tune.ProgressReporter):
         every_s: least time between two pictures, in seconds.
     """
 
+    at_rung = " {} stopped"  # what is written there
+
     def __init__(
         self,
         metric: str,
@@ -98,7 +100,12 @@ class SweepView(tune.Callback, tune.ProgressReporter):
         plots.curves(axis, self.curves, stopped, self.rungs, best, self.form)
         for rung in self.rungs:
             count = sum(len(self.curves[name]) == rung for name in stopped)
-            text = {"s": f" {count} stopped", "color": plots.GREY, "fontsize": 9, "va": "top"}
+            text = {
+                "s": self.at_rung.format(count),
+                "color": plots.GREY,
+                "fontsize": 9,
+                "va": "top",
+            }
             axis.text(rung, self.limits[1], **text)
         axis.set(
             xlim=(0.8, self.iterations + 1.6),
@@ -147,6 +154,8 @@ class LivesView(SweepView):
     Args: as SweepView takes them, and
         name: what the picture's title begins with.
     """
+
+    at_rung = " {}"
 
     def __init__(self, metric: str, iterations: int, rungs: Sequence[int] = (), name: str = ""):
         super().__init__(metric, iterations, rungs, form=".2f")

@@ -1,0 +1,224 @@
+"""Answers to the exercises of lab 09."""
+
+WIN_RATE = """def win_rate(ours, theirs):
+    pairs = list(zip(ours, theirs, strict=True))
+    wins = sum({count} for a, b in pairs)
+    return wins / len(pairs), *wilson({told})"""
+
+CUTS = """def asha_cuts(arrivals, reduction_factor):
+    before, stopped = [], []
+    for trial, score in arrivals:
+        if before and score < np.percentile(before, 100 * (1 - 1 / reduction_factor)):
+            stopped.append(trial)
+        before.append(score)
+    return stopped"""
+
+SEARCH = """import pickle
+
+
+class AskTellSearch(Searcher):
+    def __init__(self, optimizer, metric, mode):
+        super().__init__(metric=metric, mode=mode)
+        self.optimizer, self.points = optimizer, {}
+
+    def suggest(self, trial_id):
+        self.points[trial_id] = self.optimizer.ask()
+        return dict(self.points[trial_id])
+
+    def on_trial_complete(self, trial_id, result=None, error=False):
+        point = self.points.pop(trial_id)
+        if result and not error:
+            sign = 1 if self.mode == "min" else -1
+            self.optimizer.tell(point, sign * result[self.metric])
+
+    def save(self, checkpoint_path):
+        with open(checkpoint_path, "wb") as file:
+            pickle.dump((self.optimizer, self.points), file)
+
+    def restore(self, checkpoint_path):
+        with open(checkpoint_path, "rb") as file:
+            self.optimizer, self.points = pickle.load(file)"""
+
+
+def _with(code: str, *changes: tuple[str, str]) -> str:
+    """The right answer with parts of it replaced."""
+    for old, new in changes:
+        assert old in code, old
+        code = code.replace(old, new)
+    return code
+
+
+WRONG = {
+    "win_rate": [
+        (
+            "more is better",
+            WIN_RATE.format(count="(a > b) + 0.5 * (a == b)", told="wins, len(pairs)"),
+            "less is better",
+        ),
+        (
+            "a tie is nothing",
+            WIN_RATE.format(count="a < b", told="wins, len(pairs)"),
+            "you gave nothing for it",
+        ),
+        (
+            "a tie is a win",
+            WIN_RATE.format(count="a <= b", told="wins, len(pairs)"),
+            "you gave a whole one",
+        ),
+        (
+            "wilson of the share",
+            WIN_RATE.format(count="(a < b) + 0.5 * (a == b)", told="wins / len(pairs), len(pairs)"),
+            "the number of wins, not the share",
+        ),
+        (
+            "every seed with every other",
+            "def win_rate(ours, theirs):\n"
+            "    wins = sum((a < b) + 0.5 * (a == b) for a in ours for b in theirs)\n"
+            "    share = wins / len(ours) / len(theirs)\n"
+            "    return share, *wilson(share * len(ours), len(ours))",
+            "with itself only",
+        ),
+        (
+            "the share alone",
+            "def win_rate(ours, theirs):\n"
+            "    return sum(a < b for a, b in zip(ours, theirs)) / len(ours)",
+            "Return three numbers",
+        ),
+    ],
+    "asha_cuts": [
+        (
+            "waits for all",
+            "def asha_cuts(arrivals, reduction_factor):\n"
+            "    scores = [score for _, score in arrivals]\n"
+            "    cutoff = np.percentile(scores, 100 * (1 - 1 / reduction_factor))\n"
+            "    return [trial for trial, score in arrivals if score < cutoff]",
+            "ASHA does not wait",
+        ),
+        (
+            "counts itself",
+            _with(
+                CUTS,
+                ("        before.append(score)\n", ""),
+                ("        if before", "        before.append(score)\n        if before"),
+            ),
+            "Compare first",
+        ),
+        (
+            "forgets the stopped",
+            _with(CUTS, ("        before.append", "        else:\n            before.append")),
+            "forgot the scores of the stopped",
+        ),
+        (
+            "the wrong percentile",
+            _with(CUTS, ("100 * (1 - 1 / reduction_factor)", "100 / reduction_factor")),
+            "Your cutoff is too low",
+        ),
+        ("stops ties", _with(CUTS, ("score < np", "score <= np")), "right on the cutoff goes on"),
+        (
+            "returns who goes on",
+            _with(
+                CUTS,
+                ("return stopped", "return [t for t, _ in arrivals if t not in stopped]"),
+            ),
+            "return those that are stopped",
+        ),
+        (
+            "returns pairs",
+            _with(CUTS, ("(trial)", "((trial, score))")),
+            "Return the names of trials",
+        ),
+    ],
+    "ask_tell_search": [
+        (
+            "no save",
+            SEARCH[: SEARCH.index("    def save")],
+            "Your class has no save",
+        ),
+        (
+            "forgets the mode",
+            _with(SEARCH, ('1 if self.mode == "min" else -1', "1")),
+            "tell it the negative",
+        ),
+        (
+            "tells the last one asked",
+            _with(
+                SEARCH,
+                ("point = self.points.pop(trial_id)", "point = list(self.points.values())[-1]"),
+            ),
+            "Remember by the trial's id",
+        ),
+        (
+            "tells of failures too",
+            _with(
+                SEARCH,
+                ("if result and not error:", "if True:"),
+                ("result[self.metric]", "(result or {}).get(self.metric, 1e9)"),
+            ),
+            "Tell it nothing then",
+        ),
+        (
+            "saves nothing",
+            _with(
+                SEARCH,
+                ("pickle.dump((self.optimizer, self.points), file)", "pickle.dump(None, file)"),
+                ("self.optimizer, self.points = pickle", "_ = pickle"),
+            ),
+            "The optimizer belongs in the file",
+        ),
+        (
+            "saves the optimizer alone",
+            _with(
+                SEARCH,
+                (
+                    "pickle.dump((self.optimizer, self.points), file)",
+                    "pickle.dump(self.optimizer, file)",
+                ),
+                ("self.optimizer, self.points = pickle", "self.optimizer = pickle"),
+            ),
+            "points are under way",
+        ),
+        (
+            "does not look at the result",
+            _with(SEARCH, ("if result and not error:", "if True:")),
+            "Your code raised",
+        ),
+        (
+            "no searcher",
+            _with(SEARCH, ("(Searcher)", ""), ("metric=metric, mode=mode", "")),
+            "inherits from Searcher",
+        ),
+    ],
+}
+
+RIGHT = {
+    "win_rate": [
+        (
+            "with numpy",
+            "def win_rate(ours, theirs):\n"
+            "    ours, theirs = np.array(ours), np.array(theirs)\n"
+            "    wins = (ours < theirs).sum() + (ours == theirs).sum() / 2\n"
+            "    return [wins / len(ours), *wilson(wins, len(ours))]",
+        ),
+    ],
+    "asha_cuts": [
+        (
+            "by slices",
+            "def asha_cuts(arrivals, reduction_factor):\n"
+            "    scores = [score for _, score in arrivals]\n"
+            "    share = 1 - 1 / reduction_factor\n"
+            "    return [trial for number, (trial, score) in enumerate(arrivals)\n"
+            "            if number and score < np.quantile(scores[:number], share)]",
+        ),
+    ],
+    "ask_tell_search": [
+        (
+            "saves its attributes",
+            SEARCH[: SEARCH.index("    def save")] + "    def save(self, checkpoint_path):\n"
+            "        with open(checkpoint_path, 'wb') as file:\n"
+            "            pickle.dump(self.__dict__, file)\n\n"
+            "    def restore(self, checkpoint_path):\n"
+            "        with open(checkpoint_path, 'rb') as file:\n"
+            "            self.__dict__.update(pickle.load(file))",
+        ),
+    ],
+}
