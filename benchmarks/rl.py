@@ -8,7 +8,7 @@ steps on the lab's environment, and evaluate each agent once, at its end, by the
 episodes. No trial is stopped early. Network, trainable, callback and Tuner are the cells of
 notebook 12, executed here; the lab's way also reports and saves a checkpoint eight times a trial.
 
-rl_zoo3 has a virtual environment of its own, made here on top of this one: it runs on the same
+rl_zoo3 has a virtual environment of its own, made on top of this one: it runs on the same
 PyTorch and the same Stable-Baselines3. Of it, the time from the start of the first trial to the end
 of the last one counts, as its study records it; importing and reading its settings does not. Of the
 lab's way all counts that a learner waits for, the start of the trials' processes too.
@@ -22,16 +22,14 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
-import sysconfig
 import tempfile
 import time
-import venv
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks import annex
 from benchmarks.lab import execute, fit, machine, own_ray, report, say, silent_view
 from helpers import paths
 
@@ -48,10 +46,6 @@ ZOO = "rl_zoo3==2.9.2"
 PACKAGES = ("ray", "torch", "stable-baselines3", "gymnasium", "optuna")
 
 lab = {"__name__": "lab"}  # the notebook's variables; no importable module, so Ray ships its code
-
-
-class NoZoo(RuntimeError):
-    """rl_zoo3 could not be installed; the message says why."""
 
 
 # --- the lab's way ---
@@ -117,29 +111,6 @@ def next_config(trial, *_):
 
 exp_manager.HYPERPARAMS_SAMPLER["ppo"] = next_config
 """  # rl_zoo3 imports it as it does a package with environments
-
-
-def zoo_python() -> Path:
-    """The interpreter of rl_zoo3's own environment, which is made if it is not there yet.
-
-    It lies in this environment's folder, sees this one's packages, and holds besides what rl_zoo3
-    needs more. Raises NoZoo if that could not be installed.
-    """
-    folder = Path(sys.prefix) / "rl_zoo3"
-    python, done = folder / "bin" / "python", folder / "installed"
-    if done.exists() and done.read_text() == ZOO:
-        return python
-    venv.create(folder, clear=True, with_pip=True)
-    [packages] = folder.glob("lib/python*/site-packages")
-    (packages / "labs.pth").write_text(sysconfig.get_path("purelib"))
-    same = [f"{name}=={version(name)}" for name in PACKAGES if name != "ray"]  # they are there
-    command = [python, "-m", "pip", "install", "-q", ZOO, *same]
-    installed = subprocess.run(command, capture_output=True, text=True, check=False)
-    if installed.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise NoZoo(f"{ZOO} could not be installed. {installed.stderr.strip().splitlines()[-1]}")
-    done.write_text(ZOO)
-    return python
 
 
 def run_zoo(python: Path, configs: list[dict], programs: int, threads: int) -> float:
@@ -224,10 +195,11 @@ def measure(trials: int, steps: int | None, repeats: int, say: Callable = say) -
         exec(EVALUATED, lab)
         ways = {way: lambda configs, way=way: run_pool(pools[way], way, configs) for way in pools}
         try:
-            python = zoo_python()
+            same = [f"{name}=={version(name)}" for name in PACKAGES if name != "ray"]
+            python = annex.python("rl_zoo3", ZOO, *same)
             ways["zoo"] = lambda configs: run_zoo(python, configs, 1, cores)
             ways["zoo_processes"] = lambda configs: run_zoo(python, configs, cores, 1)
-        except NoZoo as error:
+        except annex.NotInstalled as error:
             missing = str(error)
             say(missing)
         seconds = {way: [] for way in WAYS if way == "lab" or way in ways}

@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
-from benchmarks import core, perfetto, rl, sweep, ui
+from benchmarks import annex, core, perfetto, rl, searchers, sweep, ui
+from benchmarks.lab import ENVIRONMENT
 from helpers import paths
 
 RUN = {way for way in sweep.WAYS if (way, True) not in sweep.NOT_RUN}
+EMPTY = {"cores": 2, "python": "3", "versions": {}, "samples": 1, "problems": [], "searchers": {}}
 CONFIG = {"lr": 0.1, "momentum": 0.5, "batch_size": 64}
 
 
@@ -153,3 +155,54 @@ def test_ui_measures_every_view_and_has_its_trace_read(ui_run):
     assert all(name in printed for name in size["widgets"])
     if perfetto.CHROMIUM:
         assert size["trace"]["tasks"] == 200 and not size["trace"]["errors"]
+
+
+@pytest.fixture(scope="module")
+def searchers_run(tmp_path_factory):
+    """Two seeds of some searchers, of which one takes no log scale and one does not run."""
+    options = ["--seeds", "2", "--samples", "6", "--schedulers"]
+    options += ["--searchers", "random", "HyperOpt TPE", "ZOOpt", "Ray's HEBOSearch"]
+    return run_as_a_person("benchmarks.searchers", tmp_path_factory.mktemp("s"), *options)
+
+
+def test_searchers_measures_what_runs_and_says_why_the_rest_does_not(searchers_run):
+    printed, summary = searchers_run
+    assert printed == searchers.table(summary) + "\n"
+    found = summary["searchers"]
+    for problem in summary["problems"]:
+        assert {run["seed"] for run in found["random"][problem]} == {0, 1}
+        assert all(run["seconds"] >= 0 for run in found["HyperOpt TPE"][problem])
+        [refused] = found["Ray's HEBOSearch"][problem]
+        assert "HEBO must be installed" in refused["missing"]
+    assert "does not support" in found["ZOOpt"]["training"][0]["missing"]
+    assert printed.count("not run: ") == 1 and "not run on training: " in printed
+
+
+def test_searchers_runs_the_labs_race(course, monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    said = []
+    schedulers = searchers.race_schedulers(["ASHA"], said.append)
+    assert schedulers["ASHA"]["trials"] == 12
+    assert 12 * 2 < schedulers["ASHA"]["iterations"] < 12 * 16
+    assert said[0].startswith("ASHA: ")
+    printed = searchers.table({**EMPTY, "schedulers": {**schedulers, "PB2": {"missing": "why"}}})
+    assert "ASHA" in printed and "not run: why" in printed
+
+
+def test_a_rank_is_a_place_among_those_with_every_seed():
+    bests = {"a": {0: 1.0, 1: 5.0}, "b": {0: 2.0, 1: 2.0}, "c": {0: 2.0, 1: 9.0}, "slow": {1: 3.0}}
+    assert searchers.ranks(bests) == {"a": 1.5, "b": 1.75, "c": 2.75, "slow": 2.0}
+
+
+def test_a_package_that_cannot_be_installed_is_said_once_and_leaves_nothing(monkeypatch, tmp_path):
+    def create(folder, **_):
+        (folder / "lib/python3/site-packages").mkdir(parents=True)
+
+    failed = subprocess.CompletedProcess([], 1, "", "Looking\nERROR: no matching distribution\n\n")
+    monkeypatch.setattr(annex.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(annex.venv, "create", create)
+    monkeypatch.setattr(annex.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(annex.NotInstalled, match="peer==1 could .* ERROR: no match"):
+        annex.python("peer", "peer==1", "other")
+    assert not (tmp_path / "peer").exists()

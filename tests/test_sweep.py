@@ -1,6 +1,7 @@
 """The sweep of lab 08 when a trial's process is killed, and what its picture says."""
 
 import re
+from itertools import pairwise
 from types import SimpleNamespace
 
 import nbformat
@@ -122,3 +123,42 @@ def test_a_metric_may_lie_deeper_in_the_result(view):
     result = {"env_runners": {"episode_return_mean": -200.0}, "training_iteration": 1}
     view.on_trial_result(0, [], SimpleNamespace(trial_id="a"), result)
     assert view.curves == {"a": [-200.0]}
+
+
+def test_lives_are_cut_where_a_trial_was_paused_and_joined_where_it_was_copied(monkeypatch):
+    handle = SimpleNamespace(update=lambda picture: None)
+    monkeypatch.setattr("helpers.ui.sweep.display", lambda first, **_: handle)
+    view = ui.LivesView("score", iterations=3, rungs=[2], name="PBT")
+    view.setup()
+    view.report([], done=False)  # nothing has begun
+    a, b = SimpleNamespace(trial_id="a"), SimpleNamespace(trial_id="b")
+
+    def work(trial, first, scores, copy_of=""):
+        view.on_trial_start(0, [], trial)
+        for number, score in enumerate(scores, start=first):
+            result = {"training_iteration": number, "score": score, "copy_of": copy_of}
+            view.on_trial_result(0, [], trial, result)
+
+    work(a, 1, [0.1, 0.2])
+    work(b, 1, [0.5, 0.6])
+    work(a, 3, [0.7], copy_of="b")
+    view.on_trial_complete(0, [], a)
+    work(b, 3, [0.65], copy_of="b")  # its own checkpoint: a pause, no copy
+    view.on_trial_complete(0, [], b)
+    assert view.stints == {"a": [[1, 2], [5]], "b": [[3, 4], [6]]}
+    assert view.copies == [(5, "a", "b")]
+    assert view.pauses == 2
+    assert view.scores == [0.1, 0.2, 0.5, 0.6, 0.7, 0.65]
+    headline = "PBT · 2 trials · 2 complete · 0 stopped early · 2 pauses · 1 copies"
+    assert headline in view._picture().data
+
+
+def test_best_so_far_has_a_label_for_each_and_none_over_another():
+    _, axis = plots.figure()
+    runs = {"long": [[3.0, 2.0, 1.0], [2.0, 2.0, 1.0]], "ended early": [[1.0]], "alike": [[1.0]]}
+    plots.best_so_far(axis, runs, best=0.5)
+    lines = [line.get_ydata().tolist() for line in axis.lines]
+    assert lines == [[2.0, 1.5, 0.5], [0.5], [0.5]]
+    heights = sorted(text.xy[1] for text in axis.texts)
+    assert {text.get_text() for text in axis.texts} == set(runs)
+    assert all(above - below > 0.05 for below, above in pairwise(heights))
