@@ -203,6 +203,6 @@ def test_a_package_that_cannot_be_installed_is_said_once_and_leaves_nothing(monk
     monkeypatch.setattr(annex.sys, "prefix", str(tmp_path))
     monkeypatch.setattr(annex.venv, "create", create)
     monkeypatch.setattr(annex.subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(annex.NotInstalled, match="peer==1 could .* ERROR: no match"):
+    with pytest.raises(annex.NotInstalled, match=r"peer==1 could .* ERROR: no match"):
         annex.python("peer", "peer==1", "other")
     assert not (tmp_path / "peer").exists()
