@@ -178,7 +178,9 @@ def race_schedulers(names, say) -> dict:
         def should_report(self, *_, **__):
             return False
 
-    execute(NOTEBOOK, ["init", "samplers", "trainable", "race"], lab)
+    execute(
+        NOTEBOOK, ["init", "samplers", "trainable-needs", "trainable", "race-needs", "race"], lab
+    )
     lab["ui"] = SimpleNamespace(LivesView=Quiet)
     results = {}
     try:
