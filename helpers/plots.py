@@ -281,7 +281,7 @@ def best_so_far(
     band.
 
     Args:
-        axis: where to draw; its scale is left as it is.
+        axis: where to draw; its scale, and limits that were set, are left as they are.
         runs: a way's name to its seeds' measured values, in the order measured. A seed with fewer
             values than another has found nothing better since.
         mode: "min" or "max": what is better.

@@ -171,9 +171,10 @@ class AxSearch(AskTell):
 
     def start(self):
         need("ax")
-        from ax.api.client import Client
-        from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
-        from ax.utils.common.logger import set_ax_logger_levels
+        with _quiet():
+            from ax.api.client import Client
+            from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
+            from ax.utils.common.logger import set_ax_logger_levels
 
         def parameter(name, domain):
             if isinstance(domain, Categorical):
@@ -372,9 +373,20 @@ def search(
     Returns:
         What was measured, in order: fewer than `samples` where the searcher has no more to suggest.
     """
-    with _one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what these packages say of each other's versions
+    with _one_thread(), _quiet():
         return _search(objective, searcher, samples, at_once)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without what these packages say of each other's versions, and of what they are doing."""
+    logging.disable(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @contextlib.contextmanager
@@ -382,12 +394,14 @@ def _one_thread():
     """Models as small as these take several times longer with threads in each other's way."""
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else None
-    with threadpool_limits(1):
+    try:
+        with threadpool_limits(1):
+            if torch:
+                torch.set_num_threads(1)
+            yield
+    finally:
         if torch:
-            torch.set_num_threads(1)
-        yield
-    if torch:
-        torch.set_num_threads(threads)
+            torch.set_num_threads(threads)
 
 
 def _search(objective, searcher, samples, at_once) -> list[float]:
