@@ -20,7 +20,6 @@ import numpy as np
 from ray import cloudpickle
 from ray.tune.search import Searcher
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
-from threadpoolctl import threadpool_limits
 
 INSTALL = 'pip install -e ".[searchers]" -c constraints.txt'
 
@@ -392,10 +391,15 @@ def _quiet():
 @contextlib.contextmanager
 def _one_thread():
     """Models as small as these take several times longer with threads in each other's way."""
+    limit = contextlib.nullcontext()
+    if find_spec("threadpoolctl"):  # it comes with scikit-learn, which the slow ones stand on
+        from threadpoolctl import threadpool_limits
+
+        limit = threadpool_limits(1)
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else None
     try:
-        with threadpool_limits(1):
+        with limit:
             if torch:
                 torch.set_num_threads(1)
             yield
