@@ -21,7 +21,7 @@ from ray import cloudpickle
 from ray.tune.search import Searcher
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
 
-INSTALL = 'pip install -e ".[searchers]" -c constraints.txt'
+INSTALL = 'pip install -e ".[{}]" -c constraints.txt'
 
 
 class MissingPackage(ImportError):
@@ -251,11 +251,13 @@ class SkoptSearch(AskTell):
         self.optimizer.tell(asked, cost)
 
 
-def need(*modules: str) -> None:
-    """Raise MissingPackage unless these modules can be imported."""
+def need(*modules: str, extra: str = "searchers") -> None:
+    """Raise MissingPackage unless these modules, which that extra installs, can be imported."""
     for module in modules:
         if not find_spec(module):
-            raise MissingPackage(f"{module} is not installed. Type in a terminal: {INSTALL}")
+            raise MissingPackage(
+                f"{module} is not installed. Type in a terminal: {INSTALL.format(extra)}"
+            )
 
 
 class Kind(NamedTuple):
@@ -269,14 +271,16 @@ class Kind(NamedTuple):
         build: makes a searcher out of a seed and a budget.
         modules: what must be installed.
         at_once: how many configs it must be asked for at least before it is told.
+        extra: what installs the modules.
     """
 
     build: Callable[[int, int], Searcher]
     modules: tuple[str, ...] = ()
     at_once: int = 1
+    extra: str = "searchers"
 
     def __call__(self, space: dict, metric: str, mode: str, seed: int, samples: int) -> Searcher:
-        need(*self.modules)
+        need(*self.modules, extra=self.extra)
         searcher = self.build(seed, samples)
         searcher.set_search_properties(metric, mode, space)
         return searcher
@@ -350,7 +354,7 @@ SEARCHERS: dict[str, Kind] = {
     "BayesOpt": Kind(_bayesopt, ("bayes_opt",)),
     "Nevergrad": Kind(_nevergrad, ("nevergrad",)),
     "ZOOpt": Kind(_zoopt, ("zoopt",), at_once=2),
-    "BOHB": Kind(_bohb, ("hpbandster", "ConfigSpace")),
+    "BOHB": Kind(_bohb, ("hpbandster", "ConfigSpace"), extra="bohb"),
     "Ax": Kind(lambda seed, samples: AxSearch(seed=seed), ("ax",)),
     "skopt GP": Kind(
         lambda seed, samples: SkoptSearch(seed=seed, initial=_initial(samples)), ("skopt",)
