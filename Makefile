@@ -15,7 +15,7 @@ EXTRAS := test,bench,searchers,trackers,storage
 help:
 	@echo "make lab       install what is missing, start Ray, open the labs in JupyterLab"
 	@echo "make test      run what CI runs: style, helpers, every notebook"
-	@echo "make bench     measure Ray's tasks, the labs' searches and the views of Ray"
+	@echo "make bench     measure Ray's tasks, the labs' searches, Tune's searchers and the views of Ray"
 	@echo "make install   only install, into .venv"
 	@echo "make clean     remove .venv and caches; your progress and MNIST stay"
 
@@ -31,6 +31,7 @@ bench: install
 	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.sweep
 	$(RUN) -m benchmarks.rl
+	$(RUN) -m benchmarks.searchers
 	$(RUN) -m benchmarks.ui
 
 install: $(INSTALLED)
