@@ -103,6 +103,7 @@ def curves(
     if ends:
         axis.plot(*zip(*ends, strict=True), "o", color=ORANGE, markersize=4)
     axis.autoscale_view()
+    axis.xaxis.get_major_locator().set_params(integer=True)
     if best:
         values = trials[best]
         axis.plot(range(1, len(values) + 1), values, color=GREEN, linewidth=3)

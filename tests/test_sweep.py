@@ -149,7 +149,7 @@ def test_lives_are_cut_where_a_trial_was_paused_and_joined_where_it_was_copied(m
     assert view.copies == [(5, "a", "b")]
     assert view.pauses == 2
     assert view.scores == [0.1, 0.2, 0.5, 0.6, 0.7, 0.65]
-    headline = "PBT · 2 trials · 2 complete · 0 stopped early · 2 pauses · 1 copies"
+    headline = "PBT · 2 trials · 2 complete · 0 stopped early · 2 pauses · 1 copy"
     assert headline in view._picture().data
 
 

@@ -117,7 +117,7 @@ class SweepView(tune.Callback, tune.ProgressReporter):
     def _headline(self) -> str:
         ends = Counter(self.ended.values())
         running = len(self.curves.keys() - self.ended.keys())
-        parts = [f"{len(self.curves | self.ended)} trials", f"{ends['complete']} complete"]
+        parts = [_counted(len(self.curves | self.ended), "trial"), f"{ends['complete']} complete"]
         parts += [f"{ends['stopped']} stopped early"]
         parts += [f"{ends[end]} {end}" for end in ("failed", "cut off") if ends[end]]
         parts += [f"{running} running"] * bool(running)
@@ -139,7 +139,7 @@ class SweepTally(tune.ProgressReporter):
     def report(self, trials, done, *sys_info):
         states = Counter(trial.status.lower() for trial in trials)
         line = " · ".join(f"{count} {state}" for state, count in states.items())
-        self._handle.update(HTML(f"{len(trials)} trials: {line}"))
+        self._handle.update(HTML(f"{_counted(len(trials), 'trial')}: {line}"))
 
     def __getstate__(self):
         return {"_handle": None}  # as above
@@ -193,6 +193,10 @@ class LivesView(SweepView):
 
     def _headline(self) -> str:
         parts = [self.name] * bool(self.name) + [super()._headline()]
-        parts += [f"{self.pauses} pauses"] * bool(self.pauses)
-        parts += [f"{len(self.copies)} copies"] * bool(self.copies)
+        parts += [_counted(self.pauses, "pause")] * bool(self.pauses)
+        parts += [_counted(len(self.copies), "copy", "copies")] * bool(self.copies)
         return " · ".join(parts)
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
