@@ -8,7 +8,7 @@ import shutil
 import tempfile
 
 import numpy as np
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from helpers import plots
@@ -55,8 +55,9 @@ def train_noisy(answer) -> Passed:
         )
     if _same(after[:PAUSED_AFTER], undisturbed[:PAUSED_AFTER]):
         raise NotYet(
-            "After the pause your trial began from zero. Does every report carry a checkpoint, and "
-            "does the trial look for one when it begins?",
+            "After the pause your walk began from zero. Does every report carry a checkpoint with "
+            "all three things, does the trial look for one when it begins, and does it use what is "
+            "in it?",
             picture,
         )
     place, fresh = before[-1], [after[0] - undisturbed[0], after[0] - before[-1] - undisturbed[0]]
@@ -248,26 +249,14 @@ def _walked(first, second):
 
 PATIENCE = 4
 CURVES = {
-    "shaking": [
-        9,
-        7,
-        8,
-        6,
-        7,
-        5,
-        6,
-        5.5,
-        5.2,
-        5.1,
-        4,
-        3,
-        2,
-        1,
-    ],  # better than the last, not the best
+    # better than the last, not the best
+    "shaking": [9, 7, 8, 6, 7, 5, 6, 5.5, 5.2, 5.1, 4, 3, 2, 1],
     "falling": [20 - n for n in range(14)],
     "flat": [5.0] * 14,
     "rising": [3 + n for n in range(14)],
     "late": [9, 9, 9, 9, 4, 5, 6, 3, 3, 3, 3, 3, 3, 3],
+    # once and again worse than four results ago, and yet a new lowest was between
+    "bumpy": [5, 4, 3, 2, 6, 1.5, 1.4, 1.3, 1.2, 5, 1.1, 1, 0.9, 0.8],
 }
 
 
@@ -284,7 +273,7 @@ def no_progress(answer) -> Passed:
             "stop, and shall all."
         )
     ends, all_of_them, alone, saved = run(_stopped, answer)
-    right = {name: _right_end(curve) for name, curve in CURVES.items()}
+    right = _ends(_in_a_row)
     picture = _ends_drawn(ends, right)
     if not saved:
         raise NotYet("Tune saves a stopper with the sweep, and yours cannot be pickled.", picture)
@@ -309,7 +298,7 @@ def no_progress(answer) -> Passed:
     if alone["falling"]:
         raise NotYet(
             f"A trial that came lower each time was stopped after {alone['falling']} results. "
-            "Lower is better here.",
+            "Lower is better here, and a new lowest height sets the count to 0.",
             picture,
         )
     late = {alone[name] - right[name] for name in right if right[name] and alone[name]}
@@ -319,7 +308,21 @@ def no_progress(answer) -> Passed:
             f"{right['flat']}: the first is its lowest, and {PATIENCE} more brought nothing lower.",
             picture,
         )
-    if alone["shaking"] != right["shaking"]:
+    if alone == _ends(_never_in_a_row):
+        raise NotYet(
+            f"The shaking trial was stopped after {alone['shaking']} results; it should be after "
+            f"{right['shaking']}. The results must be in a row: a new lowest height sets the count "
+            "back to 0.",
+            picture,
+        )
+    if alone == _ends(_patience_ago):
+        raise NotYet(
+            f"The bumpy trial was stopped after {alone['bumpy']} results, and should go on: that "
+            f"height is no lower than the one {PATIENCE} results before, but between them there "
+            "was a new lowest.",
+            picture,
+        )
+    if not alone["shaking"]:
         raise NotYet(
             "A trial that shakes was judged by its last result. Compare with the lowest height "
             "that this trial ever had.",
@@ -333,13 +336,24 @@ def no_progress(answer) -> Passed:
     )
 
 
-def _right_end(curve: list[float]) -> int | None:
-    lowest, since = math.inf, 0
-    for number, value in enumerate(curve, start=1):
-        lowest, since = (value, 0) if value < lowest else (lowest, since + 1)
-        if since >= PATIENCE:
-            return number
-    return None
+def _ends(rule) -> dict[str, int | None]:
+    """After how many results the rule, given all that came so far, first stops each trial."""
+    return {
+        name: next((n for n in range(1, len(curve) + 1) if rule(curve[:n])), None)
+        for name, curve in CURVES.items()
+    }
+
+
+def _in_a_row(heights) -> bool:
+    return len(heights) - 1 - heights.index(min(heights)) >= PATIENCE
+
+
+def _never_in_a_row(heights) -> bool:
+    return sum(height >= min(heights[:n]) for n, height in enumerate(heights) if n) >= PATIENCE
+
+
+def _patience_ago(heights) -> bool:
+    return len(heights) > PATIENCE and heights[-1] >= heights[-PATIENCE - 1]
 
 
 def _stopped(answer):
@@ -359,7 +373,7 @@ def _stopped(answer):
     ends = play(stopper, CURVES)
     alone = {name: play(answer(PATIENCE), {name: CURVES[name]})[name] for name in CURVES}
     try:
-        pickle.dumps(vars(stopper))
+        cloudpickle.dumps(vars(stopper))  # as Tune does
         saved = True
     except Exception:
         saved = False
@@ -368,9 +382,8 @@ def _stopped(answer):
 
 def _ends_drawn(ends, right):
     figure, axis = plots.figure(6, 2.6)
-    for (name, curve), colour in zip(
-        CURVES.items(), [plots.BLUE, plots.GREEN, plots.PURPLE, plots.SKY, plots.GREY], strict=True
-    ):
+    colours = [plots.BLUE, plots.GREEN, plots.PURPLE, plots.SKY, plots.GREY, plots.ORANGE]
+    for (name, curve), colour in zip(CURVES.items(), colours, strict=True):
         end = ends[name] or len(curve)
         axis.plot(range(1, end + 1), curve[:end], color=colour, label=name, alpha=0.8)
         if ends[name]:
@@ -405,11 +418,13 @@ def _judge_interval(every, save_s, lifetime_s, step_s) -> None:
         raise NotYet(f"{at} you returned {str(every)[:40]!r}; it should be a number.")
     seconds = math.sqrt(2 * save_s * lifetime_s)
     right = max(1.0, seconds / step_s)
-    if every < 1:
+    if every < 1 and seconds < step_s:
         raise NotYet(
-            f"{at} you returned {every:g}: an iteration is longer than Young's interval, and less "
-            "than after each iteration cannot be saved. Return at least 1."
+            f"{at} you returned {every:g}: an iteration is longer than Young's interval. Return at "
+            "least 1."
         )
+    if every < 1:
+        raise NotYet(f"{at} you returned {every:g}; by Young's formula it is {right:.0f}.")
     if abs(every - right) < 1 and every == int(every):
         return
     picture = _cost_drawn(every, save_s, lifetime_s, step_s)
@@ -421,7 +436,10 @@ def _judge_interval(every, save_s, lifetime_s, step_s) -> None:
         (2 * save_s * lifetime_s / step_s, "You left out the root."),
         (math.sqrt(2 * save_s * lifetime_s / step_s), "Only the seconds belong under the root."),
         (math.sqrt(2 * save_s / lifetime_s) / step_s, "Multiply by the lifetime, do not divide."),
-        (lifetime_s / step_s, "That is once in a machine's life: every second life saves nothing."),
+        (
+            lifetime_s / step_s,
+            "That is once in a machine's life: almost two lives of three save nothing.",
+        ),
     ):
         if abs(every - max(1, wrong)) < 1:
             raise NotYet(

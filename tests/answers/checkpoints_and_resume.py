@@ -199,6 +199,37 @@ WRONG = {
         return False""",
             "judged by its last result",
         ),
+        (
+            "counts all, not in a row",
+            """class NoProgress(tune.Stopper):
+    def __init__(self, patience):
+        self.patience, self.lowest, self.since = patience, {}, {}
+
+    def __call__(self, trial_id, result):
+        lowest = self.lowest.get(trial_id, float("inf"))
+        self.lowest[trial_id] = min(lowest, result["height"])
+        self.since[trial_id] = self.since.get(trial_id, 0) + (result["height"] >= lowest)
+        return self.since[trial_id] >= self.patience
+
+    def stop_all(self):
+        return False""",
+            "must be in a row",
+        ),
+        (
+            "compares with four ago",
+            """class NoProgress(tune.Stopper):
+    def __init__(self, patience):
+        self.patience, self.heights = patience, {}
+
+    def __call__(self, trial_id, result):
+        heights = self.heights.setdefault(trial_id, [])
+        heights.append(result["height"])
+        return len(heights) > self.patience and heights[-1] >= heights[-self.patience - 1]
+
+    def stop_all(self):
+        return False""",
+            "between them there was a new lowest",
+        ),
         ("one too late", _changed(_STOPPER, (">= self.", "> self.")), "it should be after 5"),
         (
             "higher is better",
@@ -305,6 +336,25 @@ RIGHT = {
         heights = self.heights.setdefault(trial_id, [])
         heights.append(result["height"])
         return len(heights) - 1 - heights.index(min(heights)) >= self.patience
+
+    def stop_all(self):
+        return False""",
+        ),
+        (
+            "dicts that know where to begin",
+            """from collections import defaultdict
+
+
+class NoProgress(tune.Stopper):
+    def __init__(self, patience):
+        self.patience = patience
+        self.lowest, self.since = defaultdict(lambda: float("inf")), defaultdict(int)
+
+    def __call__(self, trial_id, result):
+        lower = result["height"] < self.lowest[trial_id]
+        self.lowest[trial_id] = min(self.lowest[trial_id], result["height"])
+        self.since[trial_id] = 0 if lower else self.since[trial_id] + 1
+        return self.since[trial_id] >= self.patience
 
     def stop_all(self):
         return False""",
