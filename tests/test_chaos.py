@@ -3,8 +3,9 @@
 What is held: a trial that the snapshot on the disk calls complete when the driver dies is never
 run again, no trial is lost, and the sweep ends as one that nobody disturbed, to the last digit.
 This needs what lab 10 gives a sweep: a snapshot every half a second, trials that save all that
-their next step depends on, and files that are replaced whole, for half a snapshot would begin the
-sweep anew. What Tune does not promise is not held: a trial that became complete after the last
+their next step depends on, and files that are replaced whole: restoring from a snapshot that was
+cut off raises nothing, Tune logs an error and begins a new sweep of a single trial with an empty
+config. What Tune does not promise is not held: a trial that became complete after the last
 snapshot is in none, so it goes on from its last checkpoint that is in one, to the same end.
 """
 
