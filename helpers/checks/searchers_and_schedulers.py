@@ -1,5 +1,6 @@
 """Checks of lab 09."""
 
+import contextlib
 import math
 import random
 import sys
@@ -20,6 +21,8 @@ def win_rate(answer) -> Passed:
     """`win_rate(ours, theirs)` -> the share of seeds won, a tie for half, and Wilson's interval."""
     contests = _contests()
     for (ours, theirs), returned in zip(contests, run(_judged, answer, contests), strict=True):
+        if isinstance(returned, np.ndarray):
+            returned = returned.tolist()
         if not (isinstance(returned, tuple | list) and len(returned) == 3):
             raise NotYet(
                 f"Return three numbers, the share, low and high; you returned {str(returned)[:60]}."
@@ -30,8 +33,9 @@ def win_rate(answer) -> Passed:
             low, high = _wilson(share * len(ours), len(ours))
             raise NotYet(
                 f"The share {share:.3f} of {len(ours)} seeds is right, its interval is not: "
-                f"{ends[0]:.3f} to {ends[1]:.3f} instead of {low:.3f} to {high:.3f}. wilson takes "
-                "the number of wins, not the share, and then the number of seeds."
+                f"{ends[0]:.3f} to {ends[1]:.3f} instead of {low:.3f} to {high:.3f}. Give wilson "
+                "the number of wins, half wins included (13.5 of 20, say), not the share; then the "
+                "number of seeds."
             )
     return Passed("five contests, judged seed by seed.")
 
@@ -51,7 +55,12 @@ def _compare_shares(ours: list[float], theirs: list[float], share: float):
         ((seeds - wins - ties / 2) / seeds, "These are losses: less is better."),
         ((seeds - wins) / seeds, "These are losses: less is better."),
         ((seeds - wins - ties) / seeds, "These are losses: less is better."),
+        (
+            wins / max(1, seeds - ties),
+            "You left the ties out of the count; a tie is half a win of one more seed.",
+        ),
         (wins + ties / 2, "Return the share, not the count."),
+        (100 * (wins + ties / 2) / seeds, "Return a share from 0 to 1, not per cent."),
         (every, "You compared every seed with every other: a seed is compared with itself only."),
     ]:
         if math.isclose(share, mistake):
@@ -65,10 +74,11 @@ def asha_cuts(answer) -> Passed:
     cases = [(_arrivals(count), factor) for count, factor in ((20, 4), (12, 2), (15, 3), (1, 4))]
     cases.append(([("trial0", 0.5), ("trial1", 0.5), ("trial2", 0.7), ("trial3", 0.6)], 2))
     answers = run(_cuts, answer, cases)
-    for (arrivals, factor), returned in zip(cases, answers, strict=True):
-        right = _stopped_by_ray(arrivals, factor)
+    for returned in answers:
         if not isinstance(returned, list | tuple):
             raise NotYet(f"Return a list of trials; you returned {str(returned)[:60]}.")
+    for (arrivals, factor), returned in zip(cases, answers, strict=True):
+        right = _stopped_by_ray(arrivals, factor)
         yours = list(returned)
         if yours == right:
             continue
@@ -116,6 +126,8 @@ def ask_tell_search(answer) -> Passed:
         raise NotYet("Two trials ended well and the optimizer was told nothing.")
     points = [point.get("x") if isinstance(point, dict) else point for point, _ in told]
     costs = [cost for _, cost in told]
+    if any(isinstance(cost, dict) for cost in costs):
+        raise NotYet("tell takes the point first, then the cost.")
     if points != [2.0, 0.0]:
         raise NotYet(
             "The trial that got x = 2 ended first, then the one that got x = 0; you told x = "
@@ -127,8 +139,9 @@ def ask_tell_search(answer) -> Passed:
         )
     if costs != [-5.0, -3.0]:
         raise NotYet(f"The scores were 5 and 3, the mode max; you told the costs {costs}.")
-    if seen["told in min"] != [3.0]:
-        raise NotYet(f'With mode "min" a loss of 3 costs 3; you told {seen["told in min"]}.')
+    costs = [cost for _, cost in seen["told in min"]]
+    if costs != [3.0]:
+        raise NotYet(f'With mode "min" a loss of 3 costs 3; you told {costs}.')
     if seen["after restore"] != {"x": 3.0}:
         raise NotYet(
             "One searcher had suggested x = 0, 1 and 2 and was saved; restored into another, it "
@@ -147,7 +160,7 @@ def _contests() -> list[tuple[list[float], list[float]]]:
     """Losses with seeds; the ties, and how many, are such that every mistake shows."""
     generator = random.Random()
     contests = []
-    for seeds, ties, wins in ((20, 3, 12), (9, 0, 7), (20, 4, 5), (5, 1, 4), (12, 12, 0)):
+    for seeds, ties, wins in ((20, 3, 12), (9, 0, 7), (20, 4, 5), (5, 1, 4), (12, 11, 0)):
         theirs = [generator.uniform(1, 100) for _ in range(seeds)]
         gaps = [0.0] * ties + [-0.5] * wins + [0.5] * (seeds - ties - wins)
         generator.shuffle(gaps)
@@ -187,7 +200,8 @@ def _cut(arrivals, factor, mistake=None) -> list[str]:
     """Ray's rule, or one of the ways in which learners get it wrong."""
     before, stopped = [], []
     everyone = [score for _, score in arrivals]
-    share = 100 / factor if mistake == "keep" else 100 * (1 - 1 / factor)
+    shares = {"keep": 100 / factor, "fraction": 1 - 1 / factor}
+    share = shares.get(mistake, 100 * (1 - 1 / factor))
     for name, score in arrivals:
         known = {"all": everyone, "itself": [*before, score]}.get(mistake, before)
         cutoff = np.percentile(known, share) if known else -math.inf
@@ -210,6 +224,7 @@ _MISTAKES = [
      "count for the later ones."),
     ("keep", "Your cutoff is too low: of reduction_factor trials one goes on, so the percentile "
      "is 100 * (1 - 1 / reduction_factor)."),
+    ("fraction", "np.percentile counts from 0 to 100, not to 1."),
     ("ties", "A trial right on the cutoff goes on; only one below it is stopped."),
     ("kept", "These are the trials that go on; return those that are stopped."),
 ]  # fmt: skip
@@ -230,50 +245,43 @@ def _rung(arrivals, right, yours=None):
 
 
 class _Noting:
-    """Gives x = 0, 1, 2, ... and notes what it is told."""
+    """Gives x = 0, 1, 2, ..., and notes where `_drive` finds it what any copy of it is told."""
 
     def __init__(self):
-        self.asked, self.told = 0, []
+        self.asked = 0
 
     def ask(self):
         self.asked += 1
         return {"x": float(self.asked - 1)}
 
     def tell(self, point, cost):
-        self.told.append((point, cost))
+        sys.modules["__main__"]._told.append((point, cost))
 
 
 def _drive(answer) -> dict:
     """What a learner's searcher does with an optimizer that notes what it is told."""
     # The class came here by value, and pickle looks for one by its module: give it one.
     _Noting.__module__ = "__main__"
-    sys.modules["__main__"]._Noting = _Noting
+    here = sys.modules["__main__"]
+    here._Noting, here._told = _Noting, []
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder, "searcher"))
-        noting = _Noting()
-        searcher = answer(noting, "score", "max")
+        searcher = answer(_Noting(), "score", "max")
         seen = {"suggested": [searcher.suggest(trial) for trial in ("a", "b", "c")]}
-        fresh = _Noting()
         searcher.save(file)
-        other = answer(fresh, "score", "max")
+        other = answer(_Noting(), "score", "max")
         other.restore(file)
         seen["after restore"] = other.suggest("d")
-        known = [one for one in vars(other).values() if hasattr(one, "told")]
+        seen["told"] = here._told = []
         searcher.on_trial_complete("c", {"score": 5.0})
         searcher.on_trial_complete("a", {"score": 3.0})
-        seen["told"] = list(noting.told)
+        seen["told of a failure"] = here._told = []
         searcher.on_trial_complete("b", None, error=True)
-        seen["told of a failure"] = noting.told[2:]
-        losses = _Noting()
-        searcher = answer(losses, "loss", "min")
-        searcher.suggest("a")
-        searcher.on_trial_complete("a", {"loss": 3.0})
-        seen["told in min"] = [cost for _, cost in losses.told]
-        before = sum(len(one.told) for one in known)
-        try:
+        seen["told after restore"] = here._told = []
+        with contextlib.suppress(KeyError):  # it does not know the trial: then nothing is told
             other.on_trial_complete("b", {"score": 4.0})
-        except KeyError:
-            known = []
-        told = [one.told for one in known]
-        seen["told after restore"] = told[0][before:] if told else []
+        losses = answer(_Noting(), "loss", "min")
+        losses.suggest("a")
+        seen["told in min"] = here._told = []
+        losses.on_trial_complete("a", {"loss": 3.0})
         return seen

@@ -66,9 +66,18 @@ WRONG = {
             "you gave a whole one",
         ),
         (
+            "leaves the ties out",
+            _with(
+                WIN_RATE.format(count="a < b", told="wins, len(pairs)"),
+                ("strict=True))", "strict=True) if a != b)"),
+                ("list(zip", "list((a, b) for a, b in zip"),
+            ),
+            "You left the ties out",
+        ),
+        (
             "wilson of the share",
             WIN_RATE.format(count="(a < b) + 0.5 * (a == b)", told="wins / len(pairs), len(pairs)"),
-            "the number of wins, not the share",
+            "half wins included",
         ),
         (
             "every seed with every other",
@@ -113,6 +122,11 @@ WRONG = {
             _with(CUTS, ("100 * (1 - 1 / reduction_factor)", "100 / reduction_factor")),
             "Your cutoff is too low",
         ),
+        (
+            "a percentile as a fraction",
+            _with(CUTS, ("100 * (1 - 1 / reduction_factor)", "1 - 1 / reduction_factor")),
+            "counts from 0 to 100",
+        ),
         ("stops ties", _with(CUTS, ("score < np", "score <= np")), "right on the cutoff goes on"),
         (
             "returns who goes on",
@@ -146,6 +160,17 @@ WRONG = {
                 ("point = self.points.pop(trial_id)", "point = list(self.points.values())[-1]"),
             ),
             "Remember by the trial's id",
+        ),
+        (
+            "tells the cost first",
+            _with(
+                SEARCH,
+                (
+                    "tell(point, sign * result[self.metric])",
+                    "tell(sign * result[self.metric], point)",
+                ),
+            ),
+            "the point first",
         ),
         (
             "tells of failures too",
@@ -197,7 +222,7 @@ RIGHT = {
             "def win_rate(ours, theirs):\n"
             "    ours, theirs = np.array(ours), np.array(theirs)\n"
             "    wins = (ours < theirs).sum() + (ours == theirs).sum() / 2\n"
-            "    return [wins / len(ours), *wilson(wins, len(ours))]",
+            "    return np.array([wins / len(ours), *wilson(wins, len(ours))])",
         ),
     ],
     "asha_cuts": [
@@ -219,6 +244,20 @@ RIGHT = {
             "    def restore(self, checkpoint_path):\n"
             "        with open(checkpoint_path, 'rb') as file:\n"
             "            self.__dict__.update(pickle.load(file))",
+        ),
+        (
+            "keeps all in one dict",
+            _with(
+                SEARCH,
+                (
+                    "self.optimizer, self.points = optimizer, {}",
+                    "self.state = {'optimizer': optimizer, 'points': {}}",
+                ),
+                ("(self.optimizer, self.points), file", "self.state, file"),
+                ("self.optimizer, self.points = pickle", "self.state = pickle"),
+                ("self.optimizer.", "self.state['optimizer']."),
+                ("self.points", "self.state['points']"),
+            ),
         ),
     ],
 }
