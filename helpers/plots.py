@@ -275,6 +275,7 @@ def best_so_far(
     mode: str = "min",
     best: float = 0.0,
     label: str = "median gap to the best there is",
+    names: Sequence[str] = (),
 ) -> None:
     """Draw what each way had found after each measurement, the median over its seeds.
 
@@ -288,11 +289,14 @@ def best_so_far(
         mode: "min" or "max": what is better.
         best: drawn is the distance from here.
         label: of the y axis.
+        names: all that several figures show, if one colour shall mean the same in each of them.
     """
     pick = np.minimum if mode == "min" else np.maximum
     generator = np.random.default_rng(0)
+    colours = dict(zip(dict.fromkeys([*names, *runs]), cycle(_LINES), strict=False))
     ends = []
-    for (name, seeds), colour in zip(runs.items(), cycle(_LINES), strict=False):
+    for name, seeds in runs.items():
+        colour = colours[name]
         length = max(map(len, seeds))
         found = [np.pad(pick.accumulate(one), (0, length - len(one)), "edge") for one in seeds]
         gaps = np.abs(np.array(found) - best)
