@@ -153,6 +153,15 @@ def test_lives_are_cut_where_a_trial_was_paused_and_joined_where_it_was_copied(m
     assert headline in view._picture().data
 
 
+def test_best_so_far_gives_a_name_its_colour_in_every_figure():
+    drawn = []
+    for names in (["random", "grid", "learned"], ["random", "learned"]):
+        _, axis = plots.figure()
+        plots.best_so_far(axis, {name: [[1.0]] for name in names}, names=["random", "grid"])
+        drawn.append({text.get_text(): text.get_color() for text in axis.texts})
+    assert drawn[1].items() <= drawn[0].items()
+
+
 def test_best_so_far_has_a_label_for_each_and_none_over_another():
     _, axis = plots.figure()
     runs = {"long": [[3.0, 2.0, 1.0], [2.0, 2.0, 1.0]], "ended early": [[1.0]], "alike": [[1.0]]}
