@@ -442,7 +442,12 @@ def _is_log(domain: Domain) -> bool:
 
 
 def _bounds(domain: Float | Integer) -> tuple:
-    """Least and greatest value; Tune leaves out an integer's upper end."""
+    """Least and greatest value; Tune leaves out an integer's upper end.
+
+    Raises ValueError for a number without bounds, such as `tune.randn`.
+    """
+    if not math.isfinite(domain.upper - domain.lower):
+        raise ValueError(f"{domain} has no bounds, and a model needs them.")
     if isinstance(domain, Integer):
         return domain.lower, domain.upper - 1
     return domain.lower, domain.upper

@@ -62,7 +62,7 @@ def test_every_searcher_searches_and_its_seed_decides(name):
         assert values(2) != first
 
 
-@pytest.mark.parametrize("name", SEARCHERS.keys() - NUMBERS_ONLY - {"Ax"})
+@pytest.mark.parametrize("name", sorted(SEARCHERS.keys() - NUMBERS_ONLY - {"Ax"}))
 def test_logs_counts_and_choices(name):
     seen = []
 
@@ -143,6 +143,12 @@ def test_the_space_comes_once():
     assert not noting.set_search_properties("other", "min", SPACE)
     with pytest.raises(ValueError, match="Noting cannot search x"):
         Noting({"x": tune.quniform(0, 1, 0.1)}, "score", "min")
+
+
+@pytest.mark.parametrize("name", ["Ax", "skopt GP"])
+def test_a_number_without_bounds_is_refused(name):
+    with pytest.raises(ValueError, match="has no bounds"):
+        made(name, {"x": tune.randn(0, 1)}, "loss", "min", 0, 4)
 
 
 def test_a_search_goes_on_where_it_was_saved(tmp_path):
