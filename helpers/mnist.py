@@ -179,7 +179,8 @@ def _open(url: str):
 
     def ask():
         try:
-            answer.put(urllib.request.urlopen(url, timeout=PATIENCE))
+            # Longer, so that it only ends this thread, and the sentence below is what is said.
+            answer.put(urllib.request.urlopen(url, timeout=2 * PATIENCE))
         except Exception as error:
             answer.put(error)
 
