@@ -90,6 +90,16 @@ def run_all(page, lab: str, seconds: int):
     return notebook
 
 
+def run_all_but_the_last(page, seconds: int):
+    """Run an open lab up to `ray.shutdown()`, and return the notebook's element."""
+    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
+    notebook.locator(".jp-CodeCell").last.click()
+    menu(page, "Run", "Run All Above Selected Cell")
+    prompts = notebook.locator(".jp-CodeCell .jp-InputPrompt")
+    expect(prompts.nth(-2)).to_have_text(re.compile(r"\[\d+\]"), timeout=seconds * 1000)
+    return notebook
+
+
 def menu(page, name: str, entry: str):
     """Choose an entry of one of JupyterLab's menus."""
     page.get_by_role("menuitem", name=name, exact=True).click()
@@ -137,11 +147,7 @@ def test_lab_00(open_lab):
 def test_lab_05(open_lab):
     lab = "05_seeing_inside_ray"
     page = open_lab(lab)
-    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
-    prompts = notebook.locator(".jp-CodeCell .jp-InputPrompt")
-    notebook.locator(".jp-CodeCell").last.click()
-    menu(page, "Run", "Run All Above Selected Cell")
-    expect(prompts.nth(-2)).to_have_text(re.compile(r"\[\d+\]"), timeout=300_000)
+    notebook = run_all_but_the_last(page, 300)
     if PICTURES:
         _photograph(page, notebook, Path(PICTURES) / f"{lab}.png")
     assert_calm(notebook)
@@ -315,11 +321,7 @@ def _assert_live_sweep(shown):
 def test_lab_11(open_lab):
     lab = "11_trackers_and_callbacks"
     page = open_lab(lab)
-    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
-    prompts = notebook.locator(".jp-CodeCell .jp-InputPrompt")
-    notebook.locator(".jp-CodeCell").last.click()
-    menu(page, "Run", "Run All Above Selected Cell")
-    expect(prompts.nth(-2)).to_have_text(re.compile(r"\[\d+\]"), timeout=420_000)
+    notebook = run_all_but_the_last(page, 420)
     shown = {
         "tensorboard": ["2 cards", "/test_accuracy", "/train_accuracy"],
         "mlflow-page": ["ray-labs", "3 matching runs"],

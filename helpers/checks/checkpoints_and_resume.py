@@ -9,11 +9,10 @@ import tempfile
 
 import numpy as np
 from ray import cloudpickle, tune
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from helpers import plots
 from helpers.check import NotYet, Passed, exercise, run
-from helpers.checks.trials import run_trial
+from helpers.checks.trials import PauseOnce, run_trial
 
 # --- train_noisy ---
 
@@ -99,22 +98,10 @@ def train_noisy(answer) -> Passed:
     )
 
 
-class _PauseOnce(FIFOScheduler):
-    """Pauses the trial after its third report and lets it go on."""
-
-    paused = False
-
-    def on_trial_result(self, tune_controller, trial, result):
-        if result["training_iteration"] == PAUSED_AFTER and not self.paused:
-            self.paused = True
-            return TrialScheduler.PAUSE
-        return TrialScheduler.CONTINUE
-
-
 def _lives(trainable, config):
     """What Tune was told in each of the trial's two lives, without results that hold nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        _, lives = run_trial(trainable, config, folder, _PauseOnce())
+        _, lives = run_trial(trainable, config, folder, PauseOnce(PAUSED_AFTER))
     own = {"position", *(key for life in lives for report in life for key in report)} - _TUNES
     return [
         [

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ray import tune
-from ray.tune.schedulers import TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 
 def run_trial(
@@ -41,6 +41,24 @@ def run_trial(
     if results.errors:
         raise results.errors[0]
     return results[0], lives
+
+
+class PauseOnce(FIFOScheduler):
+    """Pauses a trial once and lets it go on, as PBT does.
+
+    Args:
+        reports: after how many of them.
+    """
+
+    def __init__(self, reports: int):
+        super().__init__()
+        self.reports, self.paused = reports, False
+
+    def on_trial_result(self, tune_controller, trial, result):
+        if result["training_iteration"] == self.reports and not self.paused:
+            self.paused = True
+            return TrialScheduler.PAUSE
+        return TrialScheduler.CONTINUE
 
 
 def lifespans(scheduler: TrialScheduler, trials: dict[str, list[dict | None]]) -> dict[str, int]:

@@ -6,14 +6,14 @@ import tempfile
 
 import gymnasium as gym
 import numpy as np
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import ASHAScheduler
 from stable_baselines3 import A2C
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 from helpers import plots
 from helpers.check import NotYet, Passed, exercise, run
-from helpers.checks.trials import lifespans, run_trial
+from helpers.checks.trials import PauseOnce, lifespans, run_trial
 
 # --- episodes ---
 
@@ -162,22 +162,10 @@ def train_a2c(answer) -> Passed:
     )
 
 
-class _PauseOnce(FIFOScheduler):
-    """Pauses the trial after its first report and lets it go on, as PBT does."""
-
-    paused = False
-
-    def on_trial_result(self, tune_controller, trial, result):
-        if result["training_iteration"] == 1 and not self.paused:
-            self.paused = True
-            return TrialScheduler.PAUSE
-        return TrialScheduler.CONTINUE
-
-
 def _lives(trainable, config):
     """The steps that Tune was told of, a list a life, and whether one network learned in all."""
     with tempfile.TemporaryDirectory() as folder:
-        result, lives = run_trial(trainable, config, folder, _PauseOnce())
+        result, lives = run_trial(trainable, config, folder, PauseOnce(1))
         steps = [[report.get("steps") for report in life] for life in lives]
         if not result.checkpoint:
             return steps, False
