@@ -45,14 +45,14 @@ SILENT = [("silent", None), ("mute", None)]
 @exercise
 def best_from_disk(answer) -> Passed:
     """`best_from_disk(folder)` returns the config of the trial with the highest last accuracy."""
-    plain, with_nan, silent = run(_read, answer)
-    if isinstance(plain, str):
-        raise NotYet(f"In a folder of four trials that all reported, your code raised {plain}")
-    if not isinstance(plain, dict):
+    (kind, plain), *others = run(_read, answer)
+    if kind == "raised":
         raise NotYet(
-            "Return the config, as params.json has it: a dict. You returned "
-            f"{type(plain).__name__}: {str(plain)[:80]}"
+            f"In a folder of four trials that all reported, your code raised {plain}."
+            + (" Only the last report of each is sure to have it." if "'accuracy'" in plain else "")
         )
+    if kind == "odd":
+        raise NotYet(f"Return the config, as params.json has it: a dict. You returned {plain}")
     if plain.get("name") == "flash":
         raise NotYet(
             "You returned the trial that had 0.9 in the middle and ended at 0.5. Only the last "
@@ -63,19 +63,20 @@ def best_from_disk(answer) -> Passed:
             "The last accuracies were 0.6, 0.8, 0.5 and 0.3. The config of the second was asked "
             f"for, as it is in params.json; you returned {plain}."
         )
-    for result, why in (
-        (with_nan, "In some folders trials ended with NaN as their accuracy"),
-        (silent, "In some folders trials have an empty result.json: they never reported"),
-    ):
-        if isinstance(result, str):
+    whys = (
+        "In some folders trials ended with NaN as their accuracy",
+        "In some folders trials have an empty result.json: they never reported",
+    )
+    for (kind, result), why in zip(others, whys, strict=True):
+        if kind == "raised":
             raise NotYet(f"{why}; your code raised {result}")
-        if result != plain:
+        if result != GOOD:
             raise NotYet(f"{why}. The best of the others was asked for; you returned {result}.")
     return Passed("found among those that reported, whatever else lay in the folder.")
 
 
 def _read(answer):
-    """What `answer` says of folders of each kind; the text of an error where it raises.
+    """What became of `answer` in folders of each kind, as `_ask` tells it.
 
     Of a kind with something in the way there are several folders, in which it comes in other
     places, and the first wrong result is kept.
@@ -87,18 +88,24 @@ def _read(answer):
         for extra in kinds:
             for first in (True, False):
                 results.append(_ask(answer, [*extra, *PLAIN] if first else [*PLAIN, *extra]))
-        told.append(next((result for result in results if result != GOOD), GOOD))
+        right = ("config", GOOD)
+        told.append(next((result for result in results if result != right), right))
     return told
 
 
 def _ask(answer, trials):
+    """("config", it), ("odd", what was returned instead) or ("raised", the error's text)."""
     with tempfile.TemporaryDirectory(prefix="ray-labs-") as folder:
+        Path(folder, "tuner.pkl").write_bytes(b"")  # Tune's own, beside the trials
         for number, (name, accuracies) in enumerate(trials):
             _write(Path(folder, f"train_{number:02}"), name, accuracies)
         try:
-            return answer(folder)
+            config = answer(folder)
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            return "raised", f"{type(error).__name__}: {error}"
+        if not isinstance(config, dict):
+            return "odd", f"{type(config).__name__}: {str(config)[:80]}"
+        return "config", config
 
 
 def _write(folder: Path, name: str, accuracies: list[float] | None) -> None:
@@ -186,6 +193,8 @@ def notifier(answer) -> Passed:
             "There is a message for every report. Keep the best so far in the object, and tell "
             "only what is better."
         )
+    if ("best", "b", 0.3) in first and ("best", "b", 0.9) not in first:
+        raise NotYet("Of 0.5, 0.3 and 0.9 you told 0.3 and not 0.9. Higher is better here.")
     if [message for message in first if message[:2] == ("best", "b")][:1] == [("best", "b", 0.3)]:
         raise NotYet(
             "Trial b reported 0.3 when a had 0.5, and you told it as a best. It is one best of all "
@@ -250,6 +259,9 @@ def _notified(answer):
                 "is shared by all its objects: make it in __init__."
             )
         _play(callback, sweep.calls)
+        odd = [one for one in callback.messages if not isinstance(one, (tuple, list))]
+        if odd:
+            return f"A message is a tuple such as ('best', 'a', 0.5); yours is {odd[0]!r}."
         heard[name] = [tuple(message) for message in callback.messages]
     return heard
 
@@ -314,6 +326,11 @@ def _judge_texts(texts: list[str]) -> None:
             f"After {len(REPORTS)} reports the file has one line, that of the last. Opening with "
             "'w' empties a file; 'a' appends."
         )
+    if len(lines) < len(REPORTS):
+        raise NotYet(
+            f"After {len(REPORTS)} reports the file has {len(lines)} lines. Opening with 'w' "
+            "empties a file; does that happen when another trial starts?"
+        )
     if len(lines) != len(REPORTS):
         raise NotYet(f"After {len(REPORTS)} reports the file has {len(lines)} lines.")
     for number, (line, expected) in enumerate(zip(lines, _lines(), strict=True), start=1):
@@ -355,13 +372,13 @@ def _logged(answer):
         logger.setup(stop=None, num_samples=1, total_num_samples=2)
         texts, trials, steps = [], {"a": Trial("a"), "b": Trial("b")}, {"a": 0, "b": 0}
         info = {"iteration": 0, "trials": list(trials.values())}
-        for trial in trials.values():
-            logger.on_trial_start(trial=trial, **info)
         for number, (name, report) in enumerate(REPORTS):
             if number == 3:
                 logger.on_trial_complete(trial=trials["a"], **info)
             steps[name] += 1
             extra = {"training_iteration": steps[name], "trial_id": name, "config": {"lr": 0.1}}
+            if steps[name] == 1:
+                logger.on_trial_start(trial=trials[name], **info)
             try:
                 result = {**report, **extra}
                 logger.on_trial_result(trial=trials[name], result=result, **info)
@@ -382,8 +399,9 @@ def _text(path: str) -> str:
 # --- trial_lines ---
 
 # A sweep from turn to turn: each trial's status by its first letter.
-TURNS = ["PPPP", "RRPP", "RRPP", "TRRP", "TRRP", "TERR", "TERR", "TETT", "TETT"]
-STATUS = {"P": "PENDING", "R": "RUNNING", "T": "TERMINATED", "E": "ERROR"}
+TURNS = ["PPPP", "RRPP", "RSRP", "TRRP", "TRRP", "TERR", "TERR", "TETT", "TETT"]
+SYSTEM = ("Using FIFO scheduling algorithm.", "Logical resource usage: 1.0/2 CPUs")
+STATUS = {"P": "PENDING", "R": "RUNNING", "S": "PAUSED", "T": "TERMINATED", "E": "ERROR"}
 
 
 @exercise
@@ -400,7 +418,8 @@ def trial_lines(answer) -> Passed:
         if lines and ended == told:
             when = "at the end, when all had been told" if last else "when no other trial had ended"
             forgot = "" if last or not told else " Remember in report what you told."
-            raise NotYet(f"You printed {lines[0]!r} {when}.{forgot}", picture)
+            later = " A trial that is PAUSED goes on later." if "S" in statuses else ""
+            raise NotYet(f"You printed {lines[0]!r} {when}.{forgot}{later}", picture)
         if ended > told and not lines:
             failed = " A trial whose status is ERROR has ended too." if "E" in statuses else ""
             raise NotYet(
@@ -436,7 +455,7 @@ def _printed(answer) -> list[str] | None:
         done = turn == len(TURNS)
         with redirect_stdout(io.StringIO()) as text:
             if reporter.should_report(trials, done=done):
-                reporter.report(trials, done, "Memory usage on this node: 3.1/15.6 GiB")
+                reporter.report(trials, done, *SYSTEM)
         printed.append(text.getvalue())
     return printed
 

@@ -92,7 +92,7 @@ WRONG = {
             "    for file in Path(folder).glob('*/progress.csv'):\n"
             "        ends[file] = pd.read_csv(file)['accuracy'].iloc[-1]\n"
             f"    best = max(ends, key=ends.get)\n    return {_CONFIG}",
-            "your code raised KeyError: 'accuracy'",
+            "Only the last report of each is sure to have it",
         ),
         (
             "the lowest",
@@ -107,6 +107,16 @@ WRONG = {
             "        ends[file] = json.loads(lines[-1])['accuracy'] if lines else -1\n"
             "    best = max(ends, key=ends.get)\n    return best.parent",
             "Return the config, as params.json has it",
+        ),
+        (
+            "takes all that lies there for a trial's folder",
+            _but(_READ, "(folder).glob('*/result.json')", "(folder).iterdir()").replace(
+                "file.read_text()", "(file / 'result.json').read_text()"
+            )
+            + "        ends[file] = json.loads(lines[-1])['accuracy'] if lines else -1\n"
+            "    best = max(ends, key=ends.get)\n"
+            "    return json.loads((best / 'params.json').read_text())",
+            "all reported, your code raised NotADirectoryError",
         ),
     ],
     "notifier": [
@@ -179,6 +189,12 @@ WRONG = {
             "'w' empties a file",
         ),
         (
+            "empties the file when a trial starts",
+            f"{_ONE_FILE}    def log_trial_start(self, trial):\n"
+            "        open(self.path, 'w').close()\n",
+            "does that happen when another trial starts",
+        ),
+        (
             "forgets the newline",
             _but(_ONE_FILE, " + '\\n'", ""),
             "End each with a newline",
@@ -227,6 +243,11 @@ WRONG = {
             "once more at the end",
             _but(_TRIAL_LINES, "> self.told", "> self.told or done"),
             "at the end, when all had been told",
+        ),
+        (
+            "takes a pause for an end",
+            _but(_TRIAL_LINES, "in ('TERMINATED', 'ERROR')", "not in ('PENDING', 'RUNNING')"),
+            "PAUSED goes on later",
         ),
         (
             "a line for each trial",
