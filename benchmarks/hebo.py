@@ -11,10 +11,10 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from ray.tune.search.sample import Categorical, Integer, LogUniform
+from ray.tune.search.sample import Categorical, Integer
 
 from benchmarks import annex
-from helpers.searchers import AskTell
+from helpers.searchers import AskTell, bounds, is_log
 
 HEBO = "HEBO==0.3.6"
 # Of what HEBO and its packages need, the last that go with its NumPy; pip would try for an hour.
@@ -104,14 +104,8 @@ def _parameter(name, domain) -> dict:
     """A domain of Tune's in HEBO's words."""
     if isinstance(domain, Categorical):
         return {"name": name, "type": "cat", "categories": list(domain.categories)}
-    log = isinstance(domain.get_sampler(), LogUniform)
-    if isinstance(domain, Integer):
-        bounds = {"lb": domain.lower, "ub": domain.upper - 1}
-        return {"name": name, "type": "pow_int" if log else "int", "base": 10, **bounds}
-    return {
-        "name": name,
-        "type": "pow" if log else "num",
-        "base": 10,
-        "lb": domain.lower,
-        "ub": domain.upper,
-    }
+    low, high = bounds(domain)
+    kind = "int" if isinstance(domain, Integer) else "num"
+    if is_log(domain):
+        kind = {"int": "pow_int", "num": "pow"}[kind]
+    return {"name": name, "type": kind, "base": 10, "lb": low, "ub": high}

@@ -52,31 +52,23 @@ lab = {"__name__": "lab"}  # the notebook's variables; no importable module, so 
 # --- searchers; these functions run in processes of their own ---
 
 
-def kind_of(name: str) -> tuple[Callable, int]:
-    """What makes a searcher by this name, and how many configs it must be asked for at once."""
-    from helpers.searchers import SEARCHERS
-
-    def with_metric(build):
-        def make(space, metric, mode, seed, samples):
-            searcher = build(seed, samples)
-            searcher.set_search_properties(metric, mode, space)
-            return searcher
-
-        return make
+def kind_of(name: str):
+    """The `helpers.searchers.Kind` of this name: one of theirs, HEBO, or a wrapper of Ray's."""
+    from helpers.searchers import SEARCHERS, Kind
 
     if name == "HEBO":
         from benchmarks.hebo import HeboSearch
 
-        return with_metric(lambda seed, samples: HeboSearch(seed=seed, initial=samples // 4)), 1
+        return Kind(lambda seed, samples: HeboSearch(seed=seed, initial=samples // 4))
     if name == "Ray's AxSearch":
         from ray.tune.search.ax import AxSearch
 
-        return with_metric(lambda seed, samples: AxSearch()), 1
+        return Kind(lambda seed, samples: AxSearch())
     if name == "Ray's HEBOSearch":
         from ray.tune.search.hebo import HEBOSearch
 
-        return with_metric(lambda seed, samples: HEBOSearch()), 1
-    return SEARCHERS[name], SEARCHERS[name].at_once
+        return Kind(lambda seed, samples: HEBOSearch())
+    return SEARCHERS[name]
 
 
 def search_seed(problem_name: str, name: str, seed: int, samples: int) -> dict:
@@ -86,10 +78,10 @@ def search_seed(problem_name: str, name: str, seed: int, samples: int) -> dict:
 
     problem, searcher = PROBLEMS[problem_name], None
     try:
-        make, at_once = kind_of(name)
-        searcher = make(problem.space, "loss", "min", seed, samples)
+        kind = kind_of(name)
+        searcher = kind(problem.space, "loss", "min", seed, samples)
         began = time.perf_counter()
-        losses = search(problem.objective, searcher, samples, at_once)
+        losses = search(problem.objective, searcher, samples, kind.at_once)
         seconds = time.perf_counter() - began
     except Exception as error:
         return {

@@ -184,9 +184,9 @@ class AxSearch(AskTell):
                 )
             return RangeParameterConfig(
                 name=name,
-                bounds=_bounds(domain),
+                bounds=bounds(domain),
                 parameter_type="int" if isinstance(domain, Integer) else "float",
-                scaling="log" if _is_log(domain) else "linear",
+                scaling="log" if is_log(domain) else "linear",
             )
 
         set_ax_logger_levels(logging.WARNING)  # else two lines for every trial
@@ -226,7 +226,7 @@ class SkoptSearch(AskTell):
             if isinstance(domain, Categorical):
                 return space.Categorical(domain.categories)
             kind = space.Integer if isinstance(domain, Integer) else space.Real
-            return kind(*_bounds(domain), prior="log-uniform" if _is_log(domain) else "uniform")
+            return kind(*bounds(domain), prior="log-uniform" if is_log(domain) else "uniform")
 
         self.optimizer = Optimizer(
             [dimension(domain) for domain in self.domains.values()],
@@ -437,11 +437,12 @@ def _initial(samples: int) -> int:
     return max(2, min(10, samples // 4))
 
 
-def _is_log(domain: Domain) -> bool:
+def is_log(domain: Domain) -> bool:
+    """Whether a domain is searched on a log scale."""
     return isinstance(domain.get_sampler(), LogUniform)
 
 
-def _bounds(domain: Float | Integer) -> tuple:
+def bounds(domain: Float | Integer) -> tuple:
     """Least and greatest value; Tune leaves out an integer's upper end.
 
     Raises ValueError for a number without bounds, such as `tune.randn`.
@@ -459,5 +460,5 @@ def _levels(domain: Domain, count: int) -> list:
         return list(domain.categories)
     shares = (np.arange(count) + 0.5) / count
     low, high = domain.lower, domain.upper
-    values = low * (high / low) ** shares if _is_log(domain) else low + (high - low) * shares
+    values = low * (high / low) ** shares if is_log(domain) else low + (high - low) * shares
     return sorted({int(one) if isinstance(domain, Integer) else float(one) for one in values})

@@ -27,11 +27,7 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name in (
-        "LivesView",
-        "SweepTally",
-        "SweepView",
-    ):  # when asked for: they import Tune, a second
+    if name in __all__:  # only when asked for: they import Ray Tune, which takes a second
         from helpers.ui import sweep
 
         return getattr(sweep, name)
