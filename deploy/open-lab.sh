@@ -9,6 +9,7 @@
 # JUPYTER_IP     where JupyterLab listens; by default on loopback
 set -eu
 : "${RAY_ADDRESS:?}" "${WORK:?}" "${JUPYTER_TOKEN:?}"
+course=$(cd "$(dirname "$0")/.." && pwd)
 ulimit -n 65536 || echo "Open files stay limited to $(ulimit -n)."
 
 case "$RAY_ADDRESS" in
@@ -29,7 +30,7 @@ own)
 esac
 
 mkdir -p "$WORK/tmp"
-[ -e "$WORK/notebooks" ] || cp -r /home/ray/ray-labs/notebooks "$WORK/"
+[ -e "$WORK/notebooks" ] || cp -r "$course/notebooks" "$WORK/"
 
 # The labs put checkpoints into temporary folders, so these must be where all nodes see them.
 export TMPDIR="$WORK/tmp" RAY_TMPDIR=/tmp RAY_LABS_STATE="$WORK/.ray-labs"

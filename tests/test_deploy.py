@@ -350,6 +350,45 @@ def test_the_shell_can_read_the_script():
     assert asked and asked <= given
 
 
+@pytest.mark.parametrize(
+    "address, started, joined",
+    [
+        ("auto", [], "auto"),
+        ("own", ["start --head"], "auto"),
+        ("head:6379", ["status --address=head:6379", "start --address=head:6379"], "head:6379"),
+    ],
+)
+def test_the_script_finds_a_node_for_the_driver(tmp_path, address, started, joined):
+    """With stand-ins for `ray` and `jupyter` that write down what they are told."""
+    work, told = tmp_path / "work", tmp_path / "told"
+    for name in ("ray", "jupyter"):
+        stand_in = tmp_path / name
+        stand_in.write_text(f'#!/bin/sh\necho "{name} $*" >> {told}\nenv > {tmp_path}/{name}.env\n')
+        stand_in.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "RAY_ADDRESS": address,
+        "WORK": str(work),
+        "JUPYTER_TOKEN": "token",
+    }
+    for _ in range(2):  # what the learner wrote is there after a restart
+        subprocess.run([DEPLOY / "open-lab.sh"], env=environment, check=True, capture_output=True)
+        (work / "notebooks/00_start_here.ipynb").write_text("the learner's")
+    assert (work / "notebooks/00_start_here.ipynb").read_text() == "the learner's"
+    copied, shipped = (folder.glob("*.ipynb") for folder in (work / "notebooks", paths.NOTEBOOKS))
+    assert {path.name for path in copied} == {path.name for path in shipped}
+
+    *ray, jupyter = told.read_text().splitlines()[: len(started) + 1]
+    for one, line in zip(started, ray, strict=True):
+        assert line.startswith(f"ray {one}")
+    assert "--ip=127.0.0.1" in jupyter and f"--ServerApp.root_dir={work}" in jupyter
+    given = dict(line.split("=", 1) for line in (tmp_path / "jupyter.env").read_text().splitlines())
+    assert given["RAY_ADDRESS"] == joined
+    assert (given["TMPDIR"], given["RAY_TMPDIR"]) == (f"{work}/tmp", "/tmp")
+    if address == "own":  # else `ray start --head` takes it for the cluster to join
+        assert "RAY_ADDRESS" not in (tmp_path / "ray.env").read_text()
+
+
 @pytest.mark.filterwarnings("ignore")  # what Ray's own command line imports warns of Ray's own code
 def test_ray_knows_every_option_that_is_given_to_it():
     parameters = RAYCLUSTER["spec"]["headGroupSpec"]["rayStartParams"]
@@ -400,9 +439,29 @@ def _ray_understands(command: str) -> bool:
     return {word.partition("=")[0] for word in words if word.startswith("-")} <= known
 
 
-def test_the_products_of_the_workshop_page_are_right():
+def test_the_arithmetic_of_the_workshop_page_is_right():
     page = (DEPLOY / "workshop.md").read_text().replace(",", "")
     products = re.findall(r"([\d.]+) \N{MULTIPLICATION SIGN} ([\d.]+)(?: \w+)? = ([\d.]+)", page)
     assert len(products) > 3
     for one, other, product in products:
         assert float(one) * float(other) == pytest.approx(float(product)), (one, other, product)
+    sums = re.findall(r"((?:[\d.]+ \+ )+[\d.]+) = ([\d.]+)", page)
+    assert sums
+    for terms, total in sums:
+        assert sum(map(float, terms.split(" + "))) == float(total), terms
+
+
+def test_the_workshop_page_counts_what_the_manifests_ask_for():
+    page = (DEPLOY / "workshop.md").read_text()
+    learner, head, worker = (
+        next(one["resources"]["limits"] for one in _containers(MANIFESTS) if one["name"] == name)
+        for name in ("lab", "ray-head", "ray-worker")
+    )
+
+    def gib(limits):
+        return limits["memory"].replace("Gi", " GiB")
+
+    assert f"40 \N{MULTIPLICATION SIGN} {gib(learner)} =" in page
+    assert f"40 \N{MULTIPLICATION SIGN} {learner['cpu']} CPUs =" in page
+    assert f"{worker['cpu']} CPUs and {gib(worker)}" in page
+    assert f"| {head['cpu']} CPUs, {gib(head)} |" in page
