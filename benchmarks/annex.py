@@ -1,5 +1,6 @@
 """Virtual environments of their own, for packages that do not fit beside the labs'."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,12 @@ def python(name: str, *requirements: str) -> Path:
 
     Raises NotInstalled if that could not be installed.
     """
-    folder = Path(sys.prefix) / name
+    with open(Path(sys.prefix) / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of a benchmark ask at the same time
+        return _made(Path(sys.prefix) / name, requirements)
+
+
+def _made(folder: Path, requirements: tuple[str, ...]) -> Path:
     interpreter, done = folder / "bin" / "python", folder / "installed"
     wanted = "\n".join(requirements)
     if done.exists() and done.read_text() == wanted:

@@ -5,8 +5,8 @@ on two cores; nothing else should run meanwhile.
 
 Searchers: each of `helpers.searchers` on each of `helpers.problems`, 25 configs a seed, driven
 outside Ray, a process a core and one thread each. A rank is a place among all that ran with every
-seed, on the same seed; the slow ones have fewer seeds and are ranked on these. The time of a trial
-is what suggesting and telling take, measuring being free. What does not run says why.
+seed, on the same seed; HEBO, the slowest, has fewer seeds and is ranked on these. The time of a
+trial is what suggesting and telling take, measuring being free. What does not run says why.
 
 Schedulers: the trainable, the twelve configs and the race of notebook 09, its own cells, executed
 here in a Ray of its own, one trial at a time. An iteration costs nothing, so all time is Tune's.
@@ -33,7 +33,7 @@ SAMPLES = 25
 SEARCHERS = ["random", "grid", "HyperOpt TPE", "Optuna TPE", "Optuna CMA-ES", "Optuna GP"]
 SEARCHERS += ["BayesOpt", "Nevergrad", "ZOOpt", "BOHB", "Ax", "Ray's AxSearch", "skopt GP"]
 SEARCHERS += ["HEBO", "Ray's HEBOSearch"]
-SLOW = {"Ax", "HEBO"}  # which get fewer seeds
+SLOW = {"HEBO"}  # which get fewer seeds
 SCHEDULERS = {  # the cells of the notebook that run each
     "FIFO": ["fifo"],
     "ASHA": ["asha"],
@@ -283,7 +283,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     parser.add_argument("--seeds", type=int, default=20, help="of a searcher (default: 20)")
-    parser.add_argument("--slow-seeds", type=int, default=3, help="of Ax and HEBO (default: 3)")
+    parser.add_argument("--slow-seeds", type=int, default=3, help="of HEBO (default: 3)")
     parser.add_argument("--samples", type=int, default=SAMPLES, help="of a search (default: 25)")
     parser.add_argument("--searchers", nargs="*", default=SEARCHERS, choices=SEARCHERS)
     parser.add_argument("--schedulers", nargs="*", default=SCHEDULERS, choices=SCHEDULERS)
