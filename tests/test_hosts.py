@@ -1,0 +1,51 @@
+"""The labs of a cluster on three hosts, as they are, and a sweep that outlives the loss of one."""
+
+import os
+import re
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from helpers import paths
+from tests import hosts
+from tests.notebooks import LABS
+
+ON_A_CLUSTER = [lab for lab in LABS if lab[:2] in ("01", "02", "03", "04", "12")]
+WHY_NOT = hosts.missing()
+
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=f"no hosts here: {WHY_NOT}")
+
+
+def run_on_hosts(*command: str) -> str:
+    """What a Python command printed on the head of three hosts; it must succeed."""
+    joining = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+    environment = {name: value for name, value in os.environ.items() if name not in joining}
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.hosts", sys.executable, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1_200,
+        cwd=paths.ROOT,
+        env=environment,
+    )
+    assert ran.returncode == 0, ran.stdout[-5_000:]
+    everybody = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    left = [" ".join(own) for own in everybody if any(hosts.HEAD in word for word in own)]
+    assert not left
+    return ran.stdout
+
+
+def test_labs_run_unchanged():
+    labs = [str(paths.NOTEBOOKS / f"{lab}.ipynb") for lab in ON_A_CLUSTER]
+    printed = run_on_hosts("-m", "pytest", "-q", "-p", "no:cacheprovider", *labs)
+    assert f"{len(labs)} passed" in printed
+
+
+def test_a_sweep_outlives_a_host():
+    printed = run_on_hosts("-m", "tests.lose_host")
+    assert "Ray has noticed, and the sweep goes on" in printed
+    assert "hosts left: 2" in printed
+    assert int(re.search(r"(\d+) ran to the end", printed)[1]) > 0
