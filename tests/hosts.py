@@ -118,7 +118,7 @@ def inside(command: list[str]) -> int:
             wait_for_port(HEAD, PORT, log)
         # A state of its own: the processes of a session outside cannot be seen from here.
         os.environ |= {"RAY_ADDRESS": f"{HEAD}:{PORT}", "RAY_LABS_STATE": f"{temp}/state"}
-        on_head = ["nsenter", f"--target={hosts[0].pid}", "--net", "--mount", "--pid"]
+        on_head = ["nsenter", f"--target={hosts[0].pid}", "--net", "--mount", "--pid", "--wd"]
         run(*on_head, sys.executable, "-c", ALL_THERE)
         print("three hosts are one cluster", flush=True)
         running = subprocess.Popen([*on_head, *command], stdout=subprocess.PIPE, text=True)
