@@ -410,14 +410,14 @@ def _end(processes: list[psutil.Process]) -> None:
 def wait_until_gone(processes: list[psutil.Process], seconds: float) -> bool:
     """Whether all the processes have ended within that time."""
     deadline = time.monotonic() + seconds
-    while any(map(_lives, processes)):
+    while any(map(lives, processes)):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
     return True
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
@@ -425,7 +425,7 @@ def _lives(process: psutil.Process) -> bool:
 
 def _leads(process: psutil.Process) -> bool:
     with contextlib.suppress(OSError):
-        return _lives(process) and os.getsid(process.pid) == process.pid
+        return lives(process) and os.getsid(process.pid) == process.pid
     return False
 
 

@@ -1,0 +1,83 @@
+"""A terminal of its own for a command that runs on, such as `ray start --block`.
+
+What runs in it ends with the kernel, however that ends (`helpers.keeper`).
+"""
+
+import atexit
+import contextlib
+import os
+import shlex
+import tempfile
+import time
+
+import psutil
+
+from helpers import keeper, session
+
+START_SECONDS = 180  # a Ray takes 5 to 15 on two quiet cores
+
+
+class Terminal:
+    """A command that runs until its terminal is closed.
+
+    Args:
+        command: as typed.
+        until: what it prints when it is ready; the terminal is not waited for when this is empty.
+        environment: variables for the command beside the kernel's own.
+
+    Raises:
+        keeper.StartError: there is no such program, it ended, or it did not print that in time.
+    """
+
+    def __init__(self, command: str, until: str = "", environment: dict[str, str] | None = None):
+        self.command = command
+        self._log = tempfile.TemporaryFile()
+        self._keeper = keeper.start(shlex.split(command), self._log, environment)
+        atexit.register(self.close)
+        try:
+            self.wait(until)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def text(self) -> str:
+        """What the command has printed so far."""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the command runs."""
+        return self._keeper.poll() is None
+
+    def wait(self, until: str) -> str:
+        """Return what the command has printed, once `until` is in it."""
+        deadline = time.monotonic() + START_SECONDS
+        while until not in self.text:
+            if not self.alive or time.monotonic() > deadline:
+                tail = "\n".join(self.text.splitlines()[-12:])
+                raise keeper.StartError(f"{self.command!r} did not start. It printed:\n{tail}")
+            time.sleep(0.1)
+        return self.text
+
+    def processes(self) -> list[psutil.Process]:
+        """The command and all that it has started."""
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(self._keeper.pid).children(recursive=True)
+        return []
+
+    def kill(self) -> None:
+        """End all of it at once, as if the machine had lost its power."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self.close()
+
+    def close(self) -> None:
+        """End the command politely, then all that it started. Twice does no harm."""
+        keeper.stop(self._keeper)
+        atexit.unregister(self.close)
+
+    def __repr__(self) -> str:
+        return f"$ {self.command}{'' if self.alive else '  (ended)'}"
