@@ -54,9 +54,14 @@ def start(
     )
 
 
-def stop(keeper: subprocess.Popen) -> None:
-    """End the program and all that it started. Twice does no harm."""
+def ask(keeper: subprocess.Popen) -> None:
+    """Have the keeper end the program and all that it started. Twice does no harm."""
     keeper.stdin.close()
+
+
+def stop(keeper: subprocess.Popen) -> None:
+    """The same, and wait until they have ended."""
+    ask(keeper)
     keeper.wait()
 
 

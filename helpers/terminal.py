@@ -16,24 +16,26 @@ from helpers import keeper, session
 
 START_SECONDS = 180  # a Ray takes 5 to 15 on two quiet cores
 
+_open: list["Terminal"] = []
+
 
 class Terminal:
     """A command that runs until its terminal is closed.
 
     Args:
         command: as typed.
-        until: what it prints when it is ready; the terminal is not waited for when this is empty.
-        environment: variables for the command beside the kernel's own.
+        until: what it prints when it is ready; by default the terminal is not waited for.
 
     Raises:
         keeper.StartError: there is no such program, it ended, or it did not print that in time.
     """
 
-    def __init__(self, command: str, until: str = "", environment: dict[str, str] | None = None):
+    def __init__(self, command: str, until: str = ""):
         self.command = command
-        self._log = tempfile.TemporaryFile()
-        self._keeper = keeper.start(shlex.split(command), self._log, environment)
-        atexit.register(self.close)
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        # A Ray that starts while another does gets its time.
+        self._keeper = keeper.start(shlex.split(command), self._log, session.PATIENCE)
+        _open.append(self)
         try:
             self.wait(until)
         except BaseException:
@@ -51,18 +53,25 @@ class Terminal:
         """Whether the command runs."""
         return self._keeper.poll() is None
 
-    def wait(self, until: str) -> str:
-        """Return what the command has printed, once `until` is in it."""
+    def wait(self, until: str) -> None:
+        """Wait until the command has printed this.
+
+        Raises:
+            keeper.StartError: it ended before, or did not in time.
+        """
         deadline = time.monotonic() + START_SECONDS
         while until not in self.text:
+            if not self.alive and until in self.text:
+                return
             if not self.alive or time.monotonic() > deadline:
                 tail = "\n".join(self.text.splitlines()[-12:])
-                raise keeper.StartError(f"{self.command!r} did not start. It printed:\n{tail}")
+                raise keeper.StartError(
+                    f"This command did not come to {until!r}:\n{self.command}\nIt printed:\n{tail}"
+                )
             time.sleep(0.1)
-        return self.text
 
     def processes(self) -> list[psutil.Process]:
-        """The command and all that it has started."""
+        """The command's process and all that it has started."""
         with contextlib.suppress(psutil.Error):
             return psutil.Process(self._keeper.pid).children(recursive=True)
         return []
@@ -77,7 +86,17 @@ class Terminal:
     def close(self) -> None:
         """End the command politely, then all that it started. Twice does no harm."""
         keeper.stop(self._keeper)
-        atexit.unregister(self.close)
+        with contextlib.suppress(ValueError):
+            _open.remove(self)
 
     def __repr__(self) -> str:
         return f"$ {self.command}{'' if self.alive else '  (ended)'}"
+
+
+@atexit.register
+def close_all() -> None:
+    """Close every terminal that is open, all at the same time."""
+    for terminal in _open:
+        keeper.ask(terminal._keeper)
+    while _open:
+        _open[-1].close()
