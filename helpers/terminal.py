@@ -76,6 +76,16 @@ class Terminal:
             return psutil.Process(self._keeper.pid).children(recursive=True)
         return []
 
+    def listens(self) -> set[str]:
+        """The addresses at which these processes wait for others."""
+        found = set()
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):  # it may have ended
+                for one in process.net_connections():
+                    if one.status == psutil.CONN_LISTEN:
+                        found.add(one.laddr.ip)
+        return found
+
     def kill(self) -> None:
         """End all of it at once, as if the machine had lost its power."""
         for process in self.processes():
