@@ -1,5 +1,6 @@
 """Pictures of a cluster: what ran on which machine, and what it costs to move data."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -23,7 +24,8 @@ def landings(landed: dict[str, Sequence[str]], title: str) -> None:
     for axis, (way, ran) in zip(axes.flat, landed.items(), strict=True):
         axis.scatter(range(len(ran)), [row[one] for one in ran], marker="s", s=22, color=plots.BLUE)
         axis.set(yticks=list(row.values()), yticklabels=list(row), ylim=(-0.6, len(row) - 0.4))
-        axis.set_title(way, fontsize=10, fontweight="normal")
+        counts = ", ".join(f"{one} {count}" for one, count in Counter(ran).most_common())
+        axis.set_title(f"{way}: {counts}", fontsize=10, fontweight="normal")
         axis.tick_params(axis="y", length=0)
     axes.flat[-1].set_xlabel("task, in the order submitted")
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
