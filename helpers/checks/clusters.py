@@ -14,10 +14,10 @@ import ray
 from helpers import plots
 from helpers.check import NotYet, Passed, exercise, run
 
-LIMIT_S = 8.0  # for an answer, the start of its tasks' processes included
+LIMIT_S = 10.0  # for an answer, the start of its tasks' processes included
 MEET_S = 4.0  # a task waits so long for a second one to begin
 BUSY_S = 1.0  # how long one machine has no core free
-SIZES = (40_000, 160_000, 60_000, 120_000, 80_000, 200_000)  # readings in each part
+SIZES = (40_000, 160_000, 60_000, 120_000, 200_000)  # readings in each part
 NUMBERS = {"north": 3, "south": 40, "east": 500, "west": 6_000}  # what there is to count
 LOST_COUNTING, LOST_TELLING = "south", "east"  # their first process dies then
 
@@ -200,7 +200,7 @@ def once_each(answer) -> Passed:
             "died? ray.nodes() lists those too, and a soft wish is met elsewhere.",
             picture,
         )
-    if any(call.alone for call in calls):
+    if len(calls) > 1 and any(call.alone for call in calls):
         raise NotYet(
             "Your tasks ran one after another. Submit all of them before you wait for the first.",
             picture,
