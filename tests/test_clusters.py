@@ -1,4 +1,4 @@
-"""Lab 06's own cluster: on loopback only, in nobody's way, and gone with its kernel; its pictures."""
+"""Lab 06: its machines are on loopback only, in nobody's way, and gone with their kernel."""
 
 import json
 import os
