@@ -1,31 +1,18 @@
 """A tracker's own web page in a notebook: its server as a child process, its page in a frame.
 
-The server ends with the kernel, however that ends: a small process, the keeper, leads the server's
-process group and reads a pipe that ends with the kernel; then it ends the group, itself included.
+The server ends with the kernel, however that ends (`helpers.keeper`).
 """
 
 import atexit
 import contextlib
 import html
-import os
-import select
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import IO
 
-from helpers import session
+from helpers import keeper, session
 
 START_SECONDS = 120  # to answer; 3 to 8 on two quiet cores
-STOP_SECONDS = 5  # after a polite request
-
-
-class ServeError(RuntimeError):
-    """The server did not start; the message is a sentence for the learner."""
 
 
 class Page:
@@ -39,7 +26,7 @@ class Page:
         environment: variables for the server beside the kernel's own.
 
     Raises:
-        ServeError: the program is not there, ended, or did not answer in time.
+        keeper.StartError: the program is not there, ended, or did not answer in time.
     """
 
     def __init__(
@@ -52,17 +39,9 @@ class Page:
         port = session.free_port(0)
         self.url = f"http://{session.HOST}:{port}{path}"
         self.height = height
-        command = [_program(command[0]), *command[1:], "--host", session.HOST, "--port", str(port)]
-        folder = tempfile.mkdtemp(prefix="ray-labs-")  # servers leave files where they run
+        command = [*command, "--host", session.HOST, "--port", str(port)]
         with tempfile.TemporaryFile("w+") as log:
-            self._keeper = subprocess.Popen(
-                [sys.executable, "-m", "helpers.serve", folder, *command],
-                env={**os.environ, **(environment or {})},
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a group of its own, out of reach of an interrupted cell
-            )
+            self._keeper = keeper.start(command, log, environment)
             atexit.register(self.stop)
             try:
                 self._wait(log)
@@ -77,8 +56,7 @@ class Page:
 
     def stop(self) -> None:
         """End the server and all that it started. Twice does no harm."""
-        self._keeper.stdin.close()
-        self._keeper.wait()
+        keeper.stop(self._keeper)
         atexit.unregister(self.stop)
 
     def __repr__(self) -> str:
@@ -103,30 +81,5 @@ class Page:
             if not self.alive or time.monotonic() > deadline:
                 log.seek(0)
                 tail = "\n".join(log.read().splitlines()[-8:])
-                raise ServeError(f"The server did not start; the end of its log:\n{tail}")
+                raise keeper.StartError(f"The server did not start; the end of its log:\n{tail}")
             time.sleep(0.1)
-
-
-def _program(name: str) -> str:
-    """The program of this Python's own environment, else the one on the path."""
-    own = Path(sys.executable).parent / name
-    found = str(own) if own.exists() else shutil.which(name)
-    if found is None:
-        raise ServeError(f"There is no program {name} here. Is it installed in this environment?")
-    return found
-
-
-def _keep(folder: str, command: list[str]) -> None:
-    """Run the server until it ends or the kernel is gone; then end what is left of the group."""
-    server = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL)
-    while server.poll() is None and not select.select([sys.stdin], [], [], 0.5)[0]:
-        pass
-    server.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        server.wait(STOP_SECONDS)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.killpg(0, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    _keep(sys.argv[1], sys.argv[2:])

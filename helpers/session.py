@@ -193,7 +193,7 @@ def describe() -> str:
 
 def _launch(temp: str, num_cpus: int | None, ports: dict[str, int]) -> Session:
     ray = str(Path(sys.executable).with_name("ray"))
-    token = _token(ray)
+    secret = token()
     command = [ray, "start", "--head", "--block", "--disable-usage-stats"]
     command += [f"--temp-dir={temp}", f"--node-ip-address={HOST}", f"--dashboard-host={HOST}"]
     command += [f"--port={ports['gcs']}", f"--dashboard-port={ports['dashboard']}"]
@@ -226,7 +226,7 @@ def _launch(temp: str, num_cpus: int | None, ports: dict[str, int]) -> Session:
     )
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not _ready(session, token):
+        while not _ready(session, secret):
             if head.poll() is not None:
                 raise SessionError(_failure("Ray ended while it was starting.", log))
             if time.monotonic() > deadline:
@@ -250,14 +250,18 @@ def _ready(session: Session, token: str) -> bool:
     return any(node.get("raylet", {}).get("state") == "ALIVE" for node in nodes)
 
 
-def _token(ray: str) -> str:
-    """Ray's token, made where there is none. Asking `ray` for it costs two seconds."""
+def token() -> str:
+    """Ray's token, made where there is none, which costs two seconds.
+
+    Raises SessionError if Ray cannot make it.
+    """
     if token := os.environ.get("RAY_AUTH_TOKEN"):
         return token
     file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     with contextlib.suppress(OSError):
         if token := file.read_text().strip():
             return token
+    ray = str(Path(sys.executable).with_name("ray"))
     made = subprocess.run([ray, "get-auth-token", "--generate"], capture_output=True, text=True)
     if made.returncode:
         raise SessionError(f"Ray could not make its token in {file}: {made.stderr.strip()}")
@@ -410,14 +414,14 @@ def _end(processes: list[psutil.Process]) -> None:
 def wait_until_gone(processes: list[psutil.Process], seconds: float) -> bool:
     """Whether all the processes have ended within that time."""
     deadline = time.monotonic() + seconds
-    while any(map(_lives, processes)):
+    while any(map(lives, processes)):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
     return True
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
@@ -425,7 +429,7 @@ def _lives(process: psutil.Process) -> bool:
 
 def _leads(process: psutil.Process) -> bool:
     with contextlib.suppress(OSError):
-        return _lives(process) and os.getsid(process.pid) == process.pid
+        return lives(process) and os.getsid(process.pid) == process.pid
     return False
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers import serve, session
+from helpers import keeper, serve, session
 
 # A server with a process of its own, as trackers' servers have; "broken" ends with a complaint.
 SERVER = """
@@ -86,13 +86,13 @@ def test_it_stops_before_an_interrupted_cell_ends(server, monkeypatch):
 
 def test_a_server_that_fails_says_why(server):
     before = children()
-    with pytest.raises(serve.ServeError, match="the database is locked"):
+    with pytest.raises(keeper.StartError, match="the database is locked"):
         serve.Page(sys.executable, server, "broken")
     assert session.wait_until_gone([one for one in children() if one not in before], 20)
 
 
 def test_a_program_that_is_not_there():
-    with pytest.raises(serve.ServeError, match="no program nonesuch"):
+    with pytest.raises(keeper.StartError, match="no program nonesuch"):
         serve.Page("nonesuch")
 
 

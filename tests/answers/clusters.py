@@ -1,0 +1,172 @@
+"""Answers to the exercises of lab 06."""
+
+_ALIVE = (
+    "def once_each(task):\n    alive = [node['NodeID'] for node in ray.nodes() if node['Alive']]\n"
+)
+_ALL = "def once_each(task):\n    alive = [node['NodeID'] for node in ray.nodes()]\n"
+_BY_LABEL = (
+    "    refs = {one: task.options(label_selector={'ray.io/node-id': one}).remote()\n"
+    "            for one in alive}\n"
+)
+_SOFTLY = (
+    "    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Affinity\n"
+    "    refs = {one: task.options(scheduling_strategy=Affinity(one, soft=True)).remote()\n"
+    "            for one in alive}\n"
+)
+_GET = "    return {one: ray.get(ref) for one, ref in refs.items()}"
+
+_MEAN = "    return sum(total for total, _ in described) / sum(count for _, count in described)"
+
+_TASKS = (
+    "    ray.get([one.remote(part) for part in parts])\n    return ray.get(ledger.total.remote())"
+)
+_PUT = "    def one(part):\n        ray.get(ledger.put.remote(part, count(part)))\n"
+
+WRONG = {
+    "overall": [
+        (
+            "fetches the parts first",
+            "def overall(describe, parts):\n"
+            "    described = ray.get([describe.remote(array) for array in ray.get(parts)])\n"
+            + _MEAN,
+            "on another machine than they lie on",
+        ),
+        (
+            "spreads",
+            "def overall(describe, parts):\n"
+            "    spread = describe.options(scheduling_strategy='SPREAD')\n"
+            "    described = ray.get([spread.remote(part) for part in parts])\n" + _MEAN,
+            "on another machine than they lie on",
+        ),
+        (
+            "waits for one before the next",
+            "def overall(describe, parts):\n"
+            "    described = [ray.get(describe.remote(part)) for part in parts]\n" + _MEAN,
+            "one after another",
+        ),
+        (
+            "takes the mean of the means",
+            "def overall(describe, parts):\n"
+            "    described = ray.get([describe.remote(part) for part in parts])\n"
+            "    return sum(total / count for total, count in described) / len(parts)",
+            "mean of the parts' means",
+        ),
+        (
+            "brings all together",
+            "def overall(describe, parts):\n    return np.concatenate(ray.get(parts)).mean()",
+            "describe was not called",
+        ),
+    ],
+    "once_each": [
+        (
+            "spreads",
+            _ALIVE + "    spread = task.options(scheduling_strategy='SPREAD')\n"
+            "    return dict(zip(alive, ray.get([spread.remote() for _ in alive])))",
+            "No task ran on",
+        ),
+        ("asks the dead too", _ALL + _BY_LABEL + _GET, "machines that have died"),
+        ("asks the dead too, softly", _ALL + _SOFTLY + _GET, "a soft wish is met elsewhere"),
+        (
+            "waits for one before the next",
+            _ALIVE + "    return {one: ray.get(task.options(\n"
+            "        label_selector={'ray.io/node-id': one}).remote()) for one in alive}",
+            "one after another",
+        ),
+        (
+            "leaves out the head",
+            "def once_each(task):\n"
+            "    alive = [node['NodeID'] for node in ray.nodes() if node['Alive']\n"
+            "             and 'node:__internal_head__' not in node['Resources']]\n"
+            + _BY_LABEL
+            + _GET,
+            "No task ran on head",
+        ),
+        (
+            "returns a list",
+            _ALIVE + _BY_LABEL + "    return ray.get(list(refs.values()))",
+            "Return a dict",
+        ),
+    ],
+    "tallied": [
+        (
+            "adds in the task",
+            "def tallied(count, parts, ledger):\n    @ray.remote\n    def one(part):\n"
+            "        ray.get(ledger.add.remote(count(part)))\n" + _TASKS,
+            "the number was added once more",
+        ),
+        (
+            "no second try",
+            "def tallied(count, parts, ledger):\n    @ray.remote(max_retries=0)\n" + _PUT + _TASKS,
+            "your code gave up: WorkerCrashedError",
+        ),
+        (
+            "an actor that stays dead",
+            "def tallied(count, parts, ledger):\n"
+            "    @ray.remote\n    class Counter:\n        def one(self, part):\n"
+            "            ray.get(ledger.put.remote(part, count(part)))\n"
+            "    counter = Counter.remote()\n"
+            "    ray.get([counter.one.remote(part) for part in parts])\n"
+            "    return ray.get(ledger.total.remote())",
+            "and not an actor's calls unless",
+        ),
+        (
+            "counts at home",
+            "def tallied(count, parts, ledger):\n"
+            "    for part in parts:\n        ray.get(ledger.put.remote(part, count(part)))\n"
+            "    return ray.get(ledger.total.remote())",
+            "your function's own process",
+        ),
+        (
+            "leaves out what was lost",
+            "def tallied(count, parts, ledger):\n    @ray.remote(max_retries=0)\n"
+            + _PUT
+            + "    for ref in [one.remote(part) for part in parts]:\n"
+            "        try:\n            ray.get(ref)\n"
+            "        except ray.exceptions.WorkerCrashedError:\n            pass\n"
+            "    return ray.get(ledger.total.remote())",
+            "whose process was killed left out",
+        ),
+        (
+            "does not wait",
+            "def tallied(count, parts, ledger):\n    @ray.remote\n"
+            + _PUT
+            + "    for part in parts:\n        one.remote(part)\n"
+            "    return ray.get(ledger.total.remote())",
+            "Did it wait for every task",
+        ),
+    ],
+}
+
+RIGHT = {
+    "overall": [
+        (
+            "adds up in a task",
+            "def overall(describe, parts):\n"
+            "    @ray.remote\n    def mean(*described):\n"
+            "        totals, counts = zip(*described)\n        return sum(totals) / sum(counts)\n"
+            "    return ray.get(mean.remote(*[describe.remote(part) for part in parts]))",
+        ),
+    ],
+    "once_each": [
+        ("node affinity", _ALIVE + _SOFTLY.replace("soft=True", "soft=False") + _GET),
+    ],
+    "tallied": [
+        (
+            "adds at home",
+            "def tallied(count, parts, ledger):\n    @ray.remote\n    def one(part):\n"
+            "        return count(part)\n"
+            "    for number in ray.get([one.remote(part) for part in parts]):\n"
+            "        ledger.add.remote(number)\n    return ray.get(ledger.total.remote())",
+        ),
+        (
+            "an actor that comes back",
+            "def tallied(count, parts, ledger):\n"
+            "    @ray.remote(max_restarts=-1, max_task_retries=-1)\n    class Counter:\n"
+            "        def one(self, part):\n"
+            "            ray.get(ledger.put.remote(part, count(part)))\n"
+            "    counter = Counter.remote()\n"
+            "    ray.get([counter.one.remote(part) for part in parts])\n"
+            "    return ray.get(ledger.total.remote())",
+        ),
+    ],
+}
