@@ -331,6 +331,67 @@ def _label_ends(axis: Axes, ends: list[tuple[str, float, float, str]], gap: floa
         axis.annotate(name, (1.01, share), xycoords="axes fraction", **text)
 
 
+def series(
+    axis: Axes,
+    lines: dict[str, tuple[Sequence[float], Sequence[float]]],
+    stacked: bool = False,
+    most: int = 8,
+) -> None:
+    """Draw what was measured over time, each line with its name at its end.
+
+    Args:
+        axis: where to draw; its scale, and limits that were set, are left as they are.
+        lines: a name to its times and values; a value may be NaN, which leaves a gap.
+        stacked: one on top of the other, the first at the bottom. A time that a line does not have
+            counts as 0 then.
+        most: so many lines have a name and a colour, those with the highest values. The others are
+            pale.
+    """
+    highest = sorted(lines, key=lambda name: -np.nanmax([*lines[name][1], -np.inf]))
+    named = [name for name in lines if name in highest[:most]]
+    colours = dict(zip(named, cycle(_LINES), strict=False))
+    moments = sorted({time for times, _ in lines.values() for time in times})
+    floor, ends = np.zeros(len(moments)), []
+    for name, (times, values) in lines.items():
+        colour = colours.get(name, PALE)
+        if stacked:
+            there = dict(zip(times, np.nan_to_num(values), strict=True))
+            top = floor + [there.get(moment, 0.0) for moment in moments]
+            axis.fill_between(moments, floor, top, color=colour, alpha=0.75, linewidth=0)
+            end, floor = (floor[-1] + top[-1]) / 2, top
+        else:
+            axis.plot(times, values, color=colour, zorder=2 if name in colours else 1)
+            end = next((value for value in reversed(values) if not np.isnan(value)), 0.0)
+        if name in colours:
+            ends.append((name, times[-1], end, colour))
+    if stacked:
+        axis.set_ylim(bottom=0)
+    axis.autoscale_view()
+    if len(lines) > len(named):
+        ends.append((f"{len(lines) - len(named)} more", moments[-1], axis.get_ylim()[0], GREY))
+    _label_ends(axis, ends)
+
+
+def spans(
+    axis: Axes,
+    rows: dict[str, Sequence[tuple[float, float, str]]],
+    colours: dict[str, str],
+) -> None:
+    """Draw when what was in which state: a row each, a bar for each span, its state written in it.
+
+    Args:
+        axis: where to draw.
+        rows: a row's name to its spans, each (from, to, state).
+        colours: a state's colour.
+    """
+    for y, own in enumerate(rows.values()):
+        for start, end, state in own:
+            axis.barh(y, end - start, left=start, height=0.6, color=colours[state])
+            axis.text((start + end) / 2, y, state, ha="center", va="center", fontsize=9)
+    axis.set(yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - 0.5, -0.5))
+    axis.tick_params(axis="y", length=0)
+
+
 def lives(
     axis: Axes,
     stints: dict[str, list[list[int]]],

@@ -1,4 +1,4 @@
-"""A tracker's own web page in a notebook: its server as a child process, its page in a frame.
+"""A program's own web page in a notebook: its server as a child process, its page in a frame.
 
 The server ends with the kernel, however that ends: a small process, the keeper, leads the server's
 process group and reads a pipe that ends with the kernel; then it ends the group, itself included.
@@ -32,11 +32,13 @@ class Page:
     """A server that answers on this machine only. JupyterLab shows its page in a frame.
 
     Args:
-        command: as typed in a terminal, without host and port: `--host 127.0.0.1 --port N` is
-            added, with a port that is free. It runs in a folder of its own: give whole paths.
+        command: as typed in a terminal, without host and port. It runs in a folder of its own:
+            give whole paths.
         path: where its page is, as it stands behind host and port in a URL.
         height: of the frame, in pixels.
         environment: variables for the server beside the kernel's own.
+        listen: how the program is told host and port; the port is one that is free.
+        folder: where it runs, an empty one by default. It is removed when the server ends.
 
     Raises:
         ServeError: the program is not there, ended, or did not answer in time.
@@ -48,12 +50,15 @@ class Page:
         path: str = "/",
         height: int = 600,
         environment: dict[str, str] | None = None,
+        listen: str = "--host {host} --port {port}",
+        folder: str | Path | None = None,
     ):
-        port = session.free_port(0)
-        self.url = f"http://{session.HOST}:{port}{path}"
+        self.host, self.port = session.HOST, session.free_port(0)
+        self.url = f"http://{self.host}:{self.port}{path}"
         self.height = height
-        command = [_program(command[0]), *command[1:], "--host", session.HOST, "--port", str(port)]
-        folder = tempfile.mkdtemp(prefix="ray-labs-")  # servers leave files where they run
+        command = [_program(command[0]), *command[1:]]
+        command += listen.format(host=self.host, port=self.port).split()
+        folder = str(folder or tempfile.mkdtemp(prefix="ray-labs-"))  # servers leave files there
         with tempfile.TemporaryFile("w+") as log:
             self._keeper = subprocess.Popen(
                 [sys.executable, "-m", "helpers.serve", folder, *command],

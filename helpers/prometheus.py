@@ -1,0 +1,121 @@
+"""A Prometheus of the notebook's own: the server, what it answers, and one with a made-up past."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+import urllib.error
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+from helpers import serve, session
+
+MISSING = (
+    "There is no program `prometheus` on the path here. On Debian or Ubuntu: apt-get install "
+    "prometheus; on macOS: brew install prometheus."
+)
+
+
+class QueryError(ValueError):
+    """Prometheus refused a query; the message is its own."""
+
+
+class Series(NamedTuple):
+    """One time series: its labels, and its values at Unix times in seconds."""
+
+    labels: dict[str, str]
+    times: list[float]
+    values: list[float]
+
+
+class Prometheus(serve.Page):
+    """A Prometheus that answers on this machine only and ends with the kernel.
+
+    Args:
+        folder: with its `prometheus.yml`. What it collects goes there too, and all of it is
+            removed when it ends.
+
+    Raises:
+        serve.ServeError: the program is not there, or did not start.
+    """
+
+    def __init__(self, folder: str | Path):
+        super().__init__(
+            "prometheus",
+            "--config.file=prometheus.yml",
+            "--storage.tsdb.path=data",
+            "--web.enable-lifecycle",
+            "--log.level=warn",
+            listen="--web.listen-address={host}:{port}",
+            folder=folder,
+        )
+
+    def api(self, path: str, **parameters):
+        """What its HTTP API answers at `/api/v1/<path>`. Raises QueryError if it refuses."""
+        asked = f"http://{self.host}:{self.port}/api/v1/{quote(path)}?{urlencode(parameters)}"
+        try:
+            return json.loads(session.get(asked))["data"]
+        except urllib.error.HTTPError as refused:
+            raise QueryError(json.load(refused)["error"]) from None
+
+    def query(self, promql: str, at: float) -> list[Series]:
+        """What a query gives at a moment: a number for each series.
+
+        Args:
+            promql: of the kind that gives an instant vector or a scalar.
+            at: Unix time in seconds.
+        """
+        answer = self.api("query", query=promql, time=at)
+        if answer["resultType"] == "scalar":
+            return [_series({"metric": {}, "values": [answer["result"]]})]
+        if answer["resultType"] != "vector":
+            raise QueryError(f"it gives a {answer['resultType']}, not one number for each series")
+        return [_series({**one, "values": [one["value"]]}) for one in answer["result"]]
+
+    def query_range(self, promql: str, start: float, end: float, step: float) -> list[Series]:
+        """What a query gives from `start` to `end`, every `step` seconds."""
+        answer = self.api("query_range", query=promql, start=start, end=end, step=step)
+        return [_series(one) for one in answer["result"]]
+
+    def names(self) -> set[str]:
+        """The names of all metrics that it has."""
+        return set(self.api("label/__name__/values"))
+
+
+def _series(row: dict) -> Series:
+    return Series(
+        row["metric"], [time for time, _ in row["values"]], [float(v) for _, v in row["values"]]
+    )
+
+
+def installed() -> bool:
+    """Whether `prometheus` and `promtool`, which comes with it, are on the path."""
+    return bool(shutil.which("prometheus") and shutil.which("promtool"))
+
+
+def remembering(samples: Iterable[tuple[str, dict[str, str], float, float]]) -> Prometheus:
+    """A Prometheus that scrapes nothing and has these samples as its past.
+
+    Args:
+        samples: (metric, labels, Unix time in seconds, value), the times of a series ascending.
+
+    Raises:
+        serve.ServeError: the program is not there, or did not start.
+        subprocess.CalledProcessError: promtool did not take the samples.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ray-labs-"))
+    lines = []
+    for name, labels, moment, value in samples:
+        told = ",".join(f"{label}={json.dumps(text)}" for label, text in labels.items())
+        lines.append(f"{name}{{{told}}} {value} {moment}\n")
+    (folder / "past.txt").write_text("".join([*lines, "# EOF\n"]))
+    (folder / "prometheus.yml").write_text("global: {}\n")
+    made = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "past.txt", "data"]
+    try:
+        subprocess.run(made, cwd=folder, check=True, capture_output=True)
+        return Prometheus(folder)
+    except (OSError, subprocess.CalledProcessError):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
