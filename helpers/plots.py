@@ -328,7 +328,7 @@ def _label_ends(axis: Axes, ends: list[tuple[str, float, float, str]], gap: floa
         top = shares[one] - gap
     for (name, _, _, colour), share in zip(ends, shares, strict=True):
         text = {"color": colour, "va": "center", "fontsize": 9, "annotation_clip": False}
-        axis.annotate(name, (1.01, share), xycoords="axes fraction", **text)
+        axis.annotate(name, (1.01, share), xycoords="axes fraction", parse_math=False, **text)
 
 
 def series(
@@ -336,6 +336,7 @@ def series(
     lines: dict[str, tuple[Sequence[float], Sequence[float]]],
     stacked: bool = False,
     most: int = 8,
+    dashed: Collection[str] = (),
 ) -> None:
     """Draw what was measured over time, each line with its name at its end.
 
@@ -346,21 +347,24 @@ def series(
             counts as 0 then.
         most: so many lines have a name and a colour, those with the highest values. The others are
             pale.
+        dashed: lines that are limits: grey, and on no other line.
     """
     highest = sorted(lines, key=lambda name: -np.nanmax([*lines[name][1], -np.inf]))
-    named = [name for name in lines if name in highest[:most]]
-    colours = dict(zip(named, cycle(_LINES), strict=False))
+    named = [name for name in lines if name in highest[:most] or name in dashed]
+    own = (name for name in named if name not in dashed)
+    colours = dict.fromkeys(dashed, GREY) | dict(zip(own, cycle(_LINES), strict=False))
     moments = sorted({time for times, _ in lines.values() for time in times})
     floor, ends = np.zeros(len(moments)), []
     for name, (times, values) in lines.items():
         colour = colours.get(name, PALE)
-        if stacked:
+        if stacked and name not in dashed:
             there = dict(zip(times, np.nan_to_num(values), strict=True))
             top = floor + [there.get(moment, 0.0) for moment in moments]
             axis.fill_between(moments, floor, top, color=colour, alpha=0.75, linewidth=0)
             end, floor = (floor[-1] + top[-1]) / 2, top
         else:
-            axis.plot(times, values, color=colour, zorder=2 if name in colours else 1)
+            form = "--" if name in dashed else "-"
+            axis.plot(times, values, form, color=colour, zorder=2 if name in colours else 1)
             end = next((value for value in reversed(values) if not np.isnan(value)), 0.0)
         if name in colours:
             ends.append((name, times[-1], end, colour))
@@ -370,6 +374,30 @@ def series(
     if len(lines) > len(named):
         ends.append((f"{len(lines) - len(named)} more", moments[-1], axis.get_ylim()[0], GREY))
     _label_ends(axis, ends)
+
+
+def over_time(
+    lines: dict[str, tuple[Sequence[float], Sequence[float]]],
+    title: str,
+    unit: str,
+    stacked: bool = False,
+    dashed: Collection[str] = (),
+) -> None:
+    """Draw `series` as a figure of its own, or say in a sentence that there is nothing to draw.
+
+    Args:
+        lines: as in `series`, the times in seconds.
+        title: what the reader should see.
+        unit: what the values count.
+        stacked, dashed: as in `series`.
+    """
+    if not lines:
+        print("Nothing to draw.")
+        return
+    axis = plt.figure().subplots()
+    series(axis, lines, stacked, dashed=dashed)
+    axis.set(xlabel="s", ylabel=unit, title=title)
+    plt.show()
 
 
 def spans(

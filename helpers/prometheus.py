@@ -1,11 +1,13 @@
 """A Prometheus of the notebook's own: the server, what it answers, and one with a made-up past."""
 
+import http.client
 import json
 import shutil
 import subprocess
 import tempfile
+import time
 import urllib.error
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
@@ -16,6 +18,8 @@ MISSING = (
     "There is no program `prometheus` on the path here. On Debian or Ubuntu: apt-get install "
     "prometheus; on macOS: brew install prometheus."
 )
+ELSEWHERE = "Ray's configuration is not on this machine, but where its head node is."
+POLL_S = 0.2
 
 
 class QueryError(ValueError):
@@ -42,6 +46,7 @@ class Prometheus(serve.Page):
     """
 
     def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
         super().__init__(
             "prometheus",
             "--config.file=prometheus.yml",
@@ -82,6 +87,71 @@ class Prometheus(serve.Page):
     def names(self) -> set[str]:
         """The names of all metrics that it has."""
         return set(self.api("label/__name__/values"))
+
+    def watch(self, rules: str) -> None:
+        """Have it evaluate these alert rules from now on, instead of those of an earlier call.
+
+        Args:
+            rules: the text of a file that `rule_files: ['*.rules.yml']` names.
+
+        Raises:
+            QueryError: it does not take them, and goes on as before.
+        """
+        (self.folder / "lab.rules.yml").write_text(rules)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
+        connection.request("POST", "/-/reload")
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise QueryError(answer.read().decode().strip())
+
+    def until(self, condition: Callable, seconds: float = 60):
+        """Wait until `condition()` is true, and return what it gave.
+
+        Raises TimeoutError after so many seconds.
+        """
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"What was waited for has not come in {seconds:g} s.")
+            time.sleep(POLL_S)
+        return found
+
+
+class Absent:
+    """Stands where there can be no Prometheus: is false, waits for nothing, shows why."""
+
+    def __init__(self, why: str):
+        self.why = why
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return self.why
+
+    def watch(self, rules: str) -> None:
+        """Nothing watches."""
+
+    def until(self, condition: Callable, seconds: float = 60) -> None:
+        """Nothing will come."""
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+def start(config: str) -> Prometheus | Absent:
+    """A Prometheus with this configuration; where that cannot be, what stands for it.
+
+    Args:
+        config: the text of a `prometheus.yml`; empty where it could not be found.
+    """
+    if not shutil.which("prometheus"):
+        return Absent(MISSING)
+    if not config:
+        return Absent(ELSEWHERE)
+    folder = Path(tempfile.mkdtemp(prefix="ray-labs-"))
+    (folder / "prometheus.yml").write_text(config)
+    return Prometheus(folder)
 
 
 def _series(row: dict) -> Series:
