@@ -342,18 +342,21 @@ def series(
 
     Args:
         axis: where to draw; its scale, and limits that were set, are left as they are.
-        lines: a name to its times and values; a value may be NaN, which leaves a gap.
+        lines: a name to its times and values, at least one. A value may be NaN, which leaves a
+            gap, and so does a time that is missing where others have one step after the other.
         stacked: one on top of the other, the first at the bottom. A time that a line does not have
             counts as 0 then.
         most: so many lines have a name and a colour, those with the highest values. The others are
             pale.
         dashed: lines that are limits: grey, and on no other line.
     """
-    highest = sorted(lines, key=lambda name: -np.nanmax([*lines[name][1], -np.inf]))
-    named = [name for name in lines if name in highest[:most] or name in dashed]
+    highest = sorted(lines, key=lambda name: -np.nanmax([*lines[name][1], -np.inf]))[:most]
+    named = [name for name in dashed if name in lines]
+    named += [name for name in (lines if len(lines) <= most else highest) if name not in dashed]
     own = (name for name in named if name not in dashed)
     colours = dict.fromkeys(dashed, GREY) | dict(zip(own, cycle(_LINES), strict=False))
     moments = sorted({time for times, _ in lines.values() for time in times})
+    step = min((after - before for before, after in pairwise(moments)), default=0.0)
     floor, ends = np.zeros(len(moments)), []
     for name, (times, values) in lines.items():
         colour = colours.get(name, PALE)
@@ -364,7 +367,8 @@ def series(
             end, floor = (floor[-1] + top[-1]) / 2, top
         else:
             form = "--" if name in dashed else "-"
-            axis.plot(times, values, form, color=colour, zorder=2 if name in colours else 1)
+            drawn = (times, values) if name in dashed else _with_gaps(times, values, 1.5 * step)
+            axis.plot(*drawn, form, color=colour, zorder=2 if name in colours else 1)
             end = next((value for value in reversed(values) if not np.isnan(value)), 0.0)
         if name in colours:
             ends.append((name, times[-1], end, colour))
@@ -374,6 +378,18 @@ def series(
     if len(lines) > len(named):
         ends.append((f"{len(lines) - len(named)} more", moments[-1], axis.get_ylim()[0], GREY))
     _label_ends(axis, ends)
+
+
+def _with_gaps(
+    times: Sequence[float], values: Sequence[float], longest: float
+) -> tuple[list[float], list[float]]:
+    """A line that ends where the next time is further away than `longest`, and begins anew there."""
+    drawn = [(times[0], values[0])]
+    for (before, _), (after, value) in pairwise(zip(times, values, strict=True)):
+        if after - before > longest:
+            drawn.append((before, np.nan))
+        drawn.append((after, value))
+    return [time for time, _ in drawn], [value for _, value in drawn]
 
 
 def over_time(
@@ -396,7 +412,7 @@ def over_time(
         return
     axis = plt.figure().subplots()
     series(axis, lines, stacked, dashed=dashed)
-    axis.set(xlabel="s", ylabel=unit, title=title)
+    axis.set(xlabel="s since the beginning", ylabel=unit, title=title)
     plt.show()
 
 

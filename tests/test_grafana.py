@@ -126,7 +126,7 @@ def test_names_limits_and_markup(folder):
     view = ui.grafana_panel("Cores", recorded, folder)
     assert recorded.asked == ['used{s=~".+",t=~"(head|worker)"}', "total{}"]
     assert list(view.lines) == ["Used: <b>a</b>", "Used: $x$", "MAX"]
-    assert "Cores: Used: $x$ 2.5 cores" in repr(view), "the highest, and not the limit"
+    assert "Cores: Used: $x$, up to 2.5 cores" in repr(view), "the highest, and not the limit"
     shown = view._repr_html_()
     assert "<b>" not in shown and "<img" in shown
     [axis] = view.draw().axes

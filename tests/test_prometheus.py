@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from helpers import prometheus, session
+from helpers.checks import metrics
 
 needed = pytest.mark.skipif(not prometheus.installed(), reason="Prometheus is not installed")
 BEGIN = 1_700_000_000.0
@@ -124,3 +125,10 @@ def test_where_it_is_not_installed_one_sentence_says_so(monkeypatch):
 def test_where_rays_files_are_elsewhere_one_sentence_says_so(monkeypatch):
     monkeypatch.setattr(prometheus.shutil, "which", lambda name: f"/usr/bin/{name}")
     assert "head node" in repr(prometheus.start(""))
+
+
+def test_checks_say_what_they_lack_and_leave_the_exercise_alone(ray, monkeypatch):
+    monkeypatch.setattr(metrics, "installed", lambda: False)
+    verdict = metrics.busy_share(lambda: "vector(1)")
+    assert verdict.status == "not started"
+    assert "no program `prometheus`" in verdict.message

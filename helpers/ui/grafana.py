@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from helpers import plots
@@ -263,12 +264,18 @@ class PanelView:
         return figure
 
     def _title(self) -> str:
-        """The panel's title, and the series that is highest now, dashed limits left aside."""
+        """The panel's title, and how high the highest series was, dashed limits left aside."""
         plain = {n: one for n, one in self.lines.items() if not self.panel.style(n).get("dashes")}
         if not plain:
             return f"{self.panel.title}: no data"
-        top = max(plain, key=lambda name: self._number(plain[name]))
-        return f"{self.panel.title}: {_short(top)} {self._last(plain[top])}"
+        graph = self.panel.kind == "graph"
+        peaks = {
+            name: np.nanmax([*one.values, 0.0]) if graph else self._number(one)
+            for name, one in plain.items()
+        }
+        top = max(peaks, key=peaks.get)
+        peak = in_unit(peaks[top], self.panel.unit)
+        return f"{self.panel.title}: {_short(top)}, {'up to ' * graph}{peak}"
 
     def _notes(self) -> list[str]:
         notes = []
