@@ -383,7 +383,7 @@ def series(
 def _with_gaps(
     times: Sequence[float], values: Sequence[float], longest: float
 ) -> tuple[list[float], list[float]]:
-    """A line that ends where the next time is further away than `longest`, and begins anew there."""
+    """A line that ends where the next time is more than `longest` away, and begins anew there."""
     drawn = [(times[0], values[0])]
     for (before, _), (after, value) in pairwise(zip(times, values, strict=True)):
         if after - before > longest:
