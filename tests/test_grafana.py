@@ -204,12 +204,13 @@ def test_every_query_of_every_generated_dashboard(ray, capsys):
         del alive
     finally:
         running.stop()
+    answered = sum(count for (_, outcome), count in table.items() if outcome == "answered")
     with capsys.disabled():
         print(f"\n{time.time() - began:.0f} s; queries of Ray's Grafana panels by what became of")
         for (dashboard, outcome), count in sorted(table.items()):
             print(f"{count:5}  {dashboard:28} {outcome}")
+        print(f"{answered:5}  of {table.total()} answered")
     assert not refused
-    answered = sum(count for (_, outcome), count in table.items() if outcome == "answered")
     assert answered >= LEAST_QUERIES
 
 

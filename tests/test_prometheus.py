@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import psutil
 import pytest
 
 from helpers import prometheus, session
 from helpers.checks import metrics
+from tests.notebooks import read
 
 needed = pytest.mark.skipif(not prometheus.installed(), reason="Prometheus is not installed")
 BEGIN = 1_700_000_000.0
@@ -77,9 +79,10 @@ def test_samples_that_make_no_sense_leave_nothing_behind(tmp_path, monkeypatch):
 
 @needed
 def test_it_watches_rules_and_listens_on_loopback_only():
+    before = psutil.Process().children(recursive=True)
     running = prometheus.start(CONFIG)
     try:
-        own = psutil.Process().children(recursive=True)
+        own = [one for one in psutil.Process().children(recursive=True) if one not in before]
         listening = [
             connection.laddr.ip
             for process in own
@@ -132,3 +135,23 @@ def test_checks_say_what_they_lack_and_leave_the_exercise_alone(ray, monkeypatch
     verdict = metrics.busy_share(lambda: "vector(1)")
     assert verdict.status == "not started"
     assert "no program `prometheus`" in verdict.message
+
+
+def test_the_lab_goes_on_without_it(monkeypatch, tmp_path, capsys):
+    """Its cells that ask Prometheus, where there is none: no error, and a sentence or nothing."""
+    monkeypatch.setattr(prometheus.shutil, "which", lambda name: None)
+    monkeypatch.setattr(plt, "show", lambda: pytest.fail("a picture of nothing"))
+    code = {c["id"]: c["source"] for c in read("07_metrics")["cells"] if c["cell_type"] == "code"}
+    done = [("cat", 0.03), ("dog", 0.3)]
+    names = {"config": "", "cores": 2, "done": done, "opened_at": 1.0, "closed_at": 2.0}
+    names |= {"filled_at": 1.0, "metrics": tmp_path, "crowd": []}
+    asking = ["start", "ask", "ask-now", "up", "ask-range", "worth", "kinds", "told", "truth"]
+    asking += ["rate", "lost", "components", "quantile", "mean", "rule", "relief", "strip"]
+    asking += ["shelves", "memory", "grafana-files", "grafana-panels", "grafana-query"]
+    exec("import http.client; before = {}; counted = told = lambda: 0", names)
+    for name in asking:
+        exec(code[name], names)
+    printed = capsys.readouterr().out
+    assert printed.count("Nothing to draw.") == 3
+    for name in ("grafana-cpu", "grafana-tasks", "grafana-gpu"):
+        assert "no program `prometheus`" in repr(eval(code[name], names))

@@ -31,6 +31,8 @@ WHY = {  # what the metrics of a panel begin with, and why there may be none
     "ray_tpu": "there is no TPU",
     "ray_node_g": "there is no GPU",
     "ray_component_gpu": "there is no GPU",
+    "ray_memory_manager_worker_eviction": "no worker was killed for memory",
+    "ray_node_manager_unexpected_worker_failure": "no worker has failed",
 }
 
 
