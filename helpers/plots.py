@@ -356,7 +356,13 @@ def series(
     own = (name for name in named if name not in dashed)
     colours = dict.fromkeys(dashed, GREY) | dict(zip(own, cycle(_LINES), strict=False))
     moments = sorted({time for times, _ in lines.values() for time in times})
-    step = min((after - before for before, after in pairwise(moments)), default=0.0)
+    steps = [
+        after - before
+        for name, (times, _) in lines.items()
+        if name not in dashed
+        for before, after in pairwise(times)
+    ]
+    longest = 1.5 * min(steps, default=0.0)
     floor, ends = np.zeros(len(moments)), []
     for name, (times, values) in lines.items():
         colour = colours.get(name, PALE)
@@ -367,7 +373,7 @@ def series(
             end, floor = (floor[-1] + top[-1]) / 2, top
         else:
             form = "--" if name in dashed else "-"
-            drawn = (times, values) if name in dashed else _with_gaps(times, values, 1.5 * step)
+            drawn = (times, values) if name in dashed else _with_gaps(times, values, longest)
             axis.plot(*drawn, form, color=colour, zorder=2 if name in colours else 1)
             end = next((value for value in reversed(values) if not np.isnan(value)), 0.0)
         if name in colours:

@@ -11,11 +11,12 @@ def texts(axis) -> list[str]:
 
 def test_a_line_has_its_name_and_ends_where_it_has_no_times():
     _, axis = plots.figure()
-    plots.series(axis, {"a": ([0, 1, 2, 8, 9], [1, 1, 2, 3, 3]), "b": ([0, 1], [5, math.nan])})
-    first, second = axis.lines
+    lines = {"a": ([0, 1, 2, 8, 9], [1, 1, 2, 3, 3]), "b": ([0, 1], [5, math.nan])}
+    plots.series(axis, lines | {"limit": ([0.3, 0.4], [2, 2])}, dashed=["limit"])
+    first, second, _ = axis.lines
     assert [math.isnan(value) for value in first.get_ydata()] == [False] * 3 + [True] + [False] * 2
     assert first.get_color() != second.get_color()
-    assert texts(axis) == ["a", "b"]
+    assert texts(axis) == ["a", "b", "limit"]
 
 
 def test_the_highest_of_many_lines_are_named():

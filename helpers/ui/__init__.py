@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from helpers.ui.actors import actor_tree
 from helpers.ui.grafana import grafana_panel, grafana_panels
+from helpers.ui.query import live_query
 from helpers.ui.search import object_search_bar, task_search_bar
 from helpers.ui.timeline import lives, task_timeline
 from helpers.ui.times import task_completion_time_distribution
@@ -21,6 +22,7 @@ __all__ = [
     "cpu_usage",
     "grafana_panel",
     "grafana_panels",
+    "live_query",
     "lives",
     "object_search_bar",
     "task_completion_time_distribution",
