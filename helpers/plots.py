@@ -378,9 +378,9 @@ def series(
             end = next((value for value in reversed(values) if not np.isnan(value)), 0.0)
         if name in colours:
             ends.append((name, times[-1], end, colour))
+    axis.autoscale_view()
     if stacked:
         axis.set_ylim(bottom=0)
-    axis.autoscale_view()
     if len(lines) > len(named):
         ends.append((f"{len(lines) - len(named)} more", moments[-1], axis.get_ylim()[0], GREY))
     _label_ends(axis, ends)

@@ -61,6 +61,7 @@ class QueryView:
             name: (np.subtract(one.times, self.end).tolist(), one.values)
             for name, one in self.lines.items()
         }
+        axis.update_datalim([(-self.seconds, 0.0), (0.0, 0.0)])
         plots.series(axis, lines)
-        axis.set(xlabel="s before now", xlim=(-self.seconds, 0), ylim=(0, None))
+        axis.set(xlabel="s before now")
         return title + plots.as_html(figure, self.as_text())
