@@ -145,8 +145,8 @@ def test_the_lab_goes_on_without_it(monkeypatch, tmp_path, capsys):
     done = [("cat", 0.03), ("dog", 0.3)]
     names = {"config": "", "cores": 2, "done": done, "opened_at": 1.0, "closed_at": 2.0}
     names |= {"filled_at": 1.0, "metrics": tmp_path, "crowd": []}
-    asking = ["start", "ask", "ask-now", "up", "ask-range", "worth", "kinds", "told", "truth"]
-    asking += ["rate", "lost", "components", "quantile", "mean", "rule", "relief", "strip"]
+    asking = ["start", "ask", "ask-now", "up", "ask-range", "live", "worth", "kinds", "told"]
+    asking += ["truth", "rate", "lost", "components", "quantile", "mean", "rule", "relief", "strip"]
     asking += ["shelves", "memory", "grafana-files", "grafana-panels", "grafana-query"]
     exec("import http.client; before = {}; counted = told = lambda: 0", names)
     for name in asking:
