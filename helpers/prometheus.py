@@ -14,10 +14,8 @@ from urllib.parse import quote, urlencode
 
 from helpers import serve, session
 
-MISSING = (
-    "There is no program `prometheus` on the path here. On Debian or Ubuntu: apt-get install "
-    "prometheus; on macOS: brew install prometheus."
-)
+INSTALL = "On Debian or Ubuntu: apt-get install prometheus; on macOS: brew install prometheus."
+MISSING = f"There is no program `prometheus` on the path here. {INSTALL}"
 ELSEWHERE = "Ray's configuration is not on this machine, but where its head node is."
 POLL_S = 0.2
 

@@ -134,7 +134,7 @@ def test_checks_say_what_they_lack_and_leave_the_exercise_alone(ray, monkeypatch
     monkeypatch.setattr(metrics, "installed", lambda: False)
     verdict = metrics.busy_share(lambda: "vector(1)")
     assert verdict.status == "not started"
-    assert "no program `prometheus`" in verdict.message
+    assert "needs the programs `prometheus` and `promtool`" in verdict.message
 
 
 def test_the_lab_goes_on_without_it(monkeypatch, tmp_path, capsys):

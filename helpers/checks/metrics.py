@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from helpers import plots
 from helpers.check import CannotJudge, NotYet, Passed, exercise, run
 from helpers.prometheus import (
-    MISSING,
+    INSTALL,
     Prometheus,
     QueryError,
     Series,
@@ -303,7 +303,10 @@ def _memory(node: str, at: float) -> float:
 def _query(answer) -> str:
     """The learner's query, if there is a Prometheus to ask."""
     if not installed():
-        raise CannotJudge(f"this check asks a Prometheus. {MISSING}")
+        raise CannotJudge(
+            "this check asks a Prometheus of its own, and needs the programs `prometheus` and "
+            f"`promtool`, which come together. {INSTALL}"
+        )
     promql = run(answer)
     if not isinstance(promql, str):
         raise NotYet(
