@@ -50,6 +50,13 @@ class NotYet(Exception):
         self.picture = picture
 
 
+class CannotJudge(Exception):
+    """What a check raises where a program is missing that it judges with; it says which.
+
+    The exercise stays *not started*.
+    """
+
+
 class ExerciseNotDone(AssertionError):
     """Raised instead of showing a verdict other than *done* when RAY_LABS_STRICT is 1."""
 
@@ -226,6 +233,8 @@ def _judge(check: Callable, answer: Any) -> Verdict:
         return Verdict(DONE, *check(answer))
     except NotYet as wrong:
         return Verdict(NOT_YET, str(wrong), wrong.picture)
+    except CannotJudge as missing:
+        return Verdict(NOT_STARTED, str(missing))
     except Exception as error:
         if os.environ.get("RAY_LABS_STRICT") == "1":
             raise

@@ -27,14 +27,18 @@ class StartError(RuntimeError):
 
 
 def start(
-    command: Sequence[str], log: IO, environment: dict[str, str] | None = None
+    command: Sequence[str],
+    log: IO,
+    environment: dict[str, str] | None = None,
+    folder: str | Path | None = None,
 ) -> subprocess.Popen:
-    """Run a program under a keeper, in a folder of its own that goes away with it.
+    """Run a program under a keeper, in a folder that goes away with it.
 
     Args:
         command: the program's name and its arguments.
         log: an open file for what it prints.
         environment: variables for it beside those of this process.
+        folder: where it runs; an empty one by default. It is removed when the program ends.
 
     Returns:
         The keeper, which runs as long as the program does.
@@ -42,10 +46,10 @@ def start(
     Raises:
         StartError: there is no such program.
     """
-    name, *arguments = command
-    folder = tempfile.mkdtemp(prefix="ray-labs-")  # servers leave files where they run
+    own = program(command[0])
+    folder = folder or tempfile.mkdtemp(prefix="ray-labs-")  # servers leave files where they run
     return subprocess.Popen(
-        [sys.executable, "-m", "helpers.keeper", folder, program(name), *arguments],
+        [sys.executable, "-m", "helpers.keeper", str(folder), own, *command[1:]],
         env={**os.environ, **(environment or {})},
         stdin=subprocess.PIPE,
         stdout=log,

@@ -1,4 +1,4 @@
-"""A tracker's own web page in a notebook: its server as a child process, its page in a frame.
+"""A program's own web page in a notebook: its server as a child process, its page in a frame.
 
 The server ends with the kernel, however that ends (`helpers.keeper`).
 """
@@ -8,6 +8,7 @@ import contextlib
 import html
 import tempfile
 import time
+from pathlib import Path
 from typing import IO
 
 from helpers import keeper, session
@@ -19,11 +20,13 @@ class Page:
     """A server that answers on this machine only. JupyterLab shows its page in a frame.
 
     Args:
-        command: as typed in a terminal, without host and port: `--host 127.0.0.1 --port N` is
-            added, with a port that is free. It runs in a folder of its own: give whole paths.
+        command: as typed in a terminal, without host and port. It runs in a folder of its own:
+            give whole paths.
         path: where its page is, as it stands behind host and port in a URL.
         height: of the frame, in pixels.
         environment: variables for the server beside the kernel's own.
+        listen: how the program is told host and port; the port is one that is free.
+        folder: where it runs, an empty one by default. It is removed when the server ends.
 
     Raises:
         keeper.StartError: the program is not there, ended, or did not answer in time.
@@ -35,13 +38,15 @@ class Page:
         path: str = "/",
         height: int = 600,
         environment: dict[str, str] | None = None,
+        listen: str = "--host {host} --port {port}",
+        folder: str | Path | None = None,
     ):
-        port = session.free_port(0)
-        self.url = f"http://{session.HOST}:{port}{path}"
+        self.host, self.port = session.HOST, session.free_port(0)
+        self.url = f"http://{self.host}:{self.port}{path}"
         self.height = height
-        command = [*command, "--host", session.HOST, "--port", str(port)]
+        command = [*command, *listen.format(host=self.host, port=self.port).split()]
         with tempfile.TemporaryFile("w+") as log:
-            self._keeper = keeper.start(command, log, environment)
+            self._keeper = keeper.start(command, log, environment, folder)
             atexit.register(self.stop)
             try:
                 self._wait(log)

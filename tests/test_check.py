@@ -177,6 +177,19 @@ def test_strict_raises_unless_done(ray, monkeypatch):
         doubled(...)
 
 
+def test_a_check_that_lacks_a_program_says_so(ray, monkeypatch):
+    @check.exercise
+    def weighed(answer):
+        raise check.CannotJudge("this check asks a scale, and there is none.")
+
+    verdict = weighed(lambda x: x)
+    assert verdict.status == "not started"
+    assert verdict.message == "this check asks a scale, and there is none."
+    monkeypatch.setenv("RAY_LABS_STRICT", "1")
+    with pytest.raises(check.ExerciseNotDone, match="asks a scale"):
+        weighed(lambda x: x)
+
+
 def test_without_ray_a_sentence(monkeypatch):
     import ray
 
