@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items):
         f"{lab}.ipynb"
         for item in items
         if item.path.name == "test_hosts.py" and not item.get_closest_marker("skipif").args[0]
-        for lab in item.module.ON_A_CLUSTER
+        for lab in item.module.RUN_HERE
     }
     items[:] = [item for item in items if item.path.name not in hosted]
 
