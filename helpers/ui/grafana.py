@@ -33,6 +33,7 @@ WHY = {  # what the metrics of a panel begin with, and why there may be none
     "ray_component_gpu": "there is no GPU",
     "ray_memory_manager_worker_eviction": "no worker was killed for memory",
     "ray_node_manager_unexpected_worker_failure": "no worker has failed",
+    "autoscaler_recently_failed_nodes": "no node has failed",
 }
 
 
