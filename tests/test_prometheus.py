@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import psutil
@@ -145,13 +146,24 @@ def test_the_lab_goes_on_without_it(monkeypatch, tmp_path, capsys):
     done = [("cat", 0.03), ("dog", 0.3)]
     names = {"config": "", "cores": 2, "done": done, "opened_at": 1.0, "closed_at": 2.0}
     names |= {"put_at": 1.0, "crowd_at": 2.0, "metrics": tmp_path, "crowd": []}
-    asking = ["start", "ask", "ask-now", "up", "ask-range", "live", "worth", "kinds", "rate"]
-    asking += ["lost", "components", "quantile", "buckets", "mean", "rule", "relief", "strip"]
+    names |= {"shops": [], "told": int, "ray": SimpleNamespace(get=lambda _: [(done, 2.0)])}
+    asking = ["start", "ask", "ask-now", "up", "ask-range", "live", "worth", "kinds", "told"]
+    asking += [
+        "rate",
+        "lost",
+        "components",
+        "quantile",
+        "buckets",
+        "mean",
+        "rule",
+        "relief",
+        "strip",
+    ]
     asking += ["shelves", "memory", "grafana-files", "grafana-panels", "grafana-query"]
     exec("import http.client", names)
     for name in asking:
         exec(code[name], names)
     printed = capsys.readouterr().out
-    assert printed.count("Nothing to draw.") == 2
+    assert printed.count("Nothing to draw.") == 3
     for name in ("grafana-cpu", "grafana-tasks", "grafana-gpu"):
         assert "no program `prometheus`" in repr(eval(code[name], names))
