@@ -147,21 +147,12 @@ def test_the_lab_goes_on_without_it(monkeypatch, tmp_path, capsys):
     names = {"config": "", "cores": 2, "done": done, "opened_at": 1.0, "closed_at": 2.0}
     names |= {"put_at": 1.0, "crowd_at": 2.0, "metrics": tmp_path, "crowd": []}
     names |= {"shops": [], "told": int, "ray": SimpleNamespace(get=lambda _: [(done, 2.0)])}
-    asking = ["start", "ask", "ask-now", "up", "ask-range", "live", "worth", "kinds", "told"]
-    asking += [
-        "rate",
-        "lost",
-        "components",
-        "quantile",
-        "buckets",
-        "mean",
-        "rule",
-        "relief",
-        "strip",
-    ]
-    asking += ["shelves", "memory", "grafana-files", "grafana-panels", "grafana-query"]
+    asking = """
+        start ask ask-now up ask-range live worth kinds told rate lost components quantile buckets
+        mean rule relief strip shelves memory grafana-files grafana-panels grafana-query
+    """
     exec("import http.client", names)
-    for name in asking:
+    for name in asking.split():
         exec(code[name], names)
     printed = capsys.readouterr().out
     assert printed.count("Nothing to draw.") == 3
