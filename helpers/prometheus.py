@@ -14,7 +14,10 @@ from urllib.parse import quote, urlencode
 
 from helpers import serve, session
 
-INSTALL = "On Debian or Ubuntu: apt-get install prometheus; on macOS: brew install prometheus."
+INSTALL = (
+    "On Debian or Ubuntu: apt-get install prometheus; on macOS: brew install prometheus; "
+    "elsewhere unpack a release of it on the path."
+)
 MISSING = f"There is no program `prometheus` on the path here. {INSTALL}"
 ELSEWHERE = "Ray's configuration is not on this machine, but where its head node is."
 POLL_S = 0.2

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import psutil
@@ -144,12 +145,14 @@ def test_the_lab_goes_on_without_it(monkeypatch, tmp_path, capsys):
     code = {c["id"]: c["source"] for c in read("07_metrics")["cells"] if c["cell_type"] == "code"}
     done = [("cat", 0.03), ("dog", 0.3)]
     names = {"config": "", "cores": 2, "done": done, "opened_at": 1.0, "closed_at": 2.0}
-    names |= {"filled_at": 1.0, "crowd_at": 2.0, "metrics": tmp_path, "crowd": []}
-    asking = ["start", "ask", "ask-now", "up", "ask-range", "live", "worth", "kinds", "told"]
-    asking += ["truth", "rate", "lost", "components", "quantile", "mean", "rule", "relief", "strip"]
-    asking += ["shelves", "memory", "grafana-files", "grafana-panels", "grafana-query"]
-    exec("import http.client; before = {}; counted = told = lambda: 0", names)
-    for name in asking:
+    names |= {"put_at": 1.0, "crowd_at": 2.0, "metrics": tmp_path, "crowd": []}
+    names |= {"shops": [], "told": int, "ray": SimpleNamespace(get=lambda _: [(done, 2.0)])}
+    asking = """
+        start ask ask-now up ask-range live worth kinds told rate lost components quantile buckets
+        mean rule relief strip shelves memory grafana-files grafana-panels grafana-query
+    """
+    exec("import http.client", names)
+    for name in asking.split():
         exec(code[name], names)
     printed = capsys.readouterr().out
     assert printed.count("Nothing to draw.") == 3

@@ -33,7 +33,8 @@ WORKERS = {
 }
 CHANGE_S = 450  # when the load changes
 # Before the change, soon after it, and soon after a counter began anew; each with three workers.
-MOMENTS = (400, 620, 800)
+MOMENTS = (400, 540, 800)
+UNEVEN = (0.6, 1.4)  # every other step has fewer images, so that the last two values mislead
 BOUNDARIES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
 # kind -> images per second of one worker, before and after the change
 RATES = {"cat": (2.0, 1.0), "dog": (0.4, 3.0)}
@@ -101,6 +102,11 @@ def images_per_second(answer) -> Passed:
                 "began anew. First `rate` for each counter, then `sum`.",
             ),
             Mistake(
+                f"sum by (kind) (irate({total}[1m]))",
+                "`irate` takes the last two values in the window only, so it leaps with every "
+                "value. The average over the minute is `rate`.",
+            ),
+            Mistake(
                 f"avg by (kind) (rate({total}[1m]))",
                 "That is the average of the workers. All workers together are their `sum`.",
             ),
@@ -150,6 +156,8 @@ def busy_share(answer) -> Passed:
                 "each node's percent by its own `ray_node_cpu_count` before the `sum`.",
             ),
         ],
+        nothing="Your query gives nothing. `*` and `/` bring series together by their labels, and "
+        "a `sum` has none, so it meets no series of a node. Divide a sum by a sum.",
     )
     return Passed("the share of all cores, large nodes and small ones weighed as they are.")
 
@@ -172,6 +180,10 @@ def nine_in_ten(answer) -> Passed:
                 f"histogram_quantile(0.9, sum by (le, kind) ({bucket}))",
                 "You ask for all images since the workers started. The last two minutes are in "
                 "the `rate(...[2m])` of the buckets.",
+            ),
+            Mistake(
+                f"histogram_quantile(0.9, sum by (le, kind) (rate({bucket}[1m])))",
+                "You look back over one minute. Two were asked for, and the load has changed.",
             ),
             Mistake(
                 f"avg by (kind) (histogram_quantile(0.9, rate({bucket}[2m])))",
@@ -208,13 +220,14 @@ def nine_in_ten(answer) -> Passed:
     return Passed("what the buckets of all workers together say, and only of the last minutes.")
 
 
-def _quantile(share: float, kind: str, at: float) -> float:
-    """As Prometheus has it: a straight line inside the bucket."""
+def _quantile(share: float, kind: str, at: int) -> float:
+    """Of two minutes, as Prometheus has it: a straight line inside the bucket."""
     counts = dict.fromkeys(BOUNDARIES, 0.0)
     for node, start, end, _ in WORKERS.values():
         if start < at < end:
-            for bound, part in _buckets(kind, at, node).items():
-                counts[bound] += part
+            for step in range(max(start, at - 120), at, STEP_S):
+                for bound, part in _buckets(kind, step, node).items():
+                    counts[bound] += part * _new(kind, step)
     wanted, lower = share * sum(counts.values()), 0.0
     for bound, count in counts.items():
         if wanted <= count:
@@ -257,6 +270,11 @@ def out_of_memory(answer) -> Passed:
                 "0.95 instead.",
             ),
             Mistake(
+                f"max_over_time(({used} / {total})[2m:]) > 0.95",
+                "`[2m:]` asks for the share once per evaluation interval, here a minute, and a "
+                "peak that is shorter falls between. Say how often: `[2m:1s]`.",
+            ),
+            Mistake(
                 f"max_over_time({used}[2m]) / {total} > bool 0.95",
                 "`> bool` answers 0 or 1 for every node. Without `bool` the nodes for which it is "
                 "false are left out.",
@@ -278,7 +296,8 @@ def out_of_memory(answer) -> Passed:
             ),
         ],
         nothing="Your query gives nothing, whatever happened. A share is between 0 and 1: compare "
-        "with 0.95. And an average over two minutes levels a peak; which function keeps it?",
+        "with 0.95. An average over two minutes levels a peak; which function keeps it? And the "
+        "`max` of all nodes, used over total, is no node's share.",
         names_only=True,
     )
     return Passed("the right nodes at every moment, and silence when there was none.")
@@ -447,7 +466,8 @@ def _past() -> tuple[Prometheus, float]:
 
     It ends with the kernel. It starts in less than a second and is asked by all exercises.
     """
-    begin = float(int(time.time()) - PAST_S - 60)
+    # Half a minute past a full one: so it is known what a subquery with steps of a minute finds.
+    begin = float(int(time.time() - PAST_S) // 60 * 60 - 30)
     samples = (
         (name, labels, begin + at, value)
         for rows in (_images(), _nodes())
@@ -472,11 +492,16 @@ def _images() -> Iterator[tuple[str, dict, float, float]]:
                     below += counts[bound]
                     yield "ray_image_seconds_bucket", {**labels, "le": str(bound)}, at, below
                 yield "ray_image_seconds_bucket", {**labels, "le": "+Inf"}, at, count
-                new = RATES[kind][at >= CHANGE_S] * STEP_S
+                new = _new(kind, at)
                 count += new
                 for bound, part in _buckets(kind, at, node).items():
                     counts[bound] += new * part
                     seconds += new * part * bound * 0.75
+
+
+def _new(kind: str, at: int) -> float:
+    """The images of a worker in the step that begins then."""
+    return RATES[kind][at >= CHANGE_S] * STEP_S * UNEVEN[at // STEP_S % 2]
 
 
 def _buckets(kind: str, at: float, node: str) -> dict[float, float]:

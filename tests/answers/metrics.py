@@ -22,12 +22,22 @@ WRONG = {
             "sum by (kind) (increase(ray_images_total[1m]))",
             "images of a whole minute",
         ),
+        ("every worker apart", "rate(ray_images_total[1m])", "WorkerId"),
         (
-            "sum before rate",
+            "sum before rate, as a subquery",
             "rate(sum by (kind) (ray_images_total)[1m:5s])",
             "First `rate` for each counter",
         ),
-        ("every worker apart", "rate(ray_images_total[1m])", "WorkerId"),
+        (
+            "sum before rate",
+            "rate(sum by (kind) (ray_images_total)[1m])",
+            "refuses your query",
+        ),
+        (
+            "the last two values",
+            "sum by (kind) (irate(ray_images_total[1m]))",
+            "the last two values",
+        ),
         (
             "the name without its ending",
             "sum by (kind) (rate(ray_images[1m]))",
@@ -40,12 +50,18 @@ WRONG = {
             "over five minutes",
         ),
         (
+            "two minutes",
+            "sum by (kind) (rate(ray_images_total[2m]))",
+            "right is cat 3, dog 9",
+        ),
+        (
             "the average worker",
             "avg by (kind) (rate(ray_images_total[1m]))",
             "average of the workers",
         ),
         ("a parenthesis missing", "sum by (kind) (rate(ray_images_total[1m])", "refuses"),
         ("a range", "ray_images_total[1m]", "not one number for each series"),
+        ("a range of no metric", "ray_images[1m]", "not one number for each series"),
     ),
     "busy_share": _rows(
         "busy_share",
@@ -74,6 +90,11 @@ WRONG = {
             "adds percents",
             "sum(ray_node_cpu_utilization) / sum(ray_node_cpu_count) / 100",
             "Only cores can be added",
+        ),
+        (
+            "each node by the sum",
+            "ray_node_cpu_utilization / 100 * ray_node_cpu_count / sum(ray_node_cpu_count)",
+            "Divide a sum by a sum",
         ),
     ),
     "nine_in_ten": _rows(
@@ -124,6 +145,11 @@ WRONG = {
             f"histogram_quantile(0.9, sum by (le) (rate({_BUCKETS}[2m])))",
             "both kinds together",
         ),
+        (
+            "one minute",
+            f"histogram_quantile(0.9, sum by (le, kind) (rate({_BUCKETS}[1m])))",
+            "You look back over one minute",
+        ),
     ),
     "out_of_memory": _rows(
         "out_of_memory",
@@ -164,6 +190,16 @@ WRONG = {
             f"max_over_time({_USED}[15m]) / {_TOTAL} > 0.95",
             "long ago",
         ),
+        (
+            "a look each minute",
+            f"max_over_time(({_USED} / {_TOTAL})[2m:]) > 0.95",
+            "Say how often",
+        ),
+        (
+            "the highest by the largest",
+            f"max(max_over_time({_USED}[2m])) / max({_TOTAL}) > 0.95",
+            "is no node's share",
+        ),
     ),
 }
 
@@ -184,6 +220,11 @@ RIGHT = {
             "/ sum(ray_node_cpu_count)",
         ),
         (
+            "percent of the sum",
+            "sum(ray_node_cpu_utilization * on (instance) ray_node_cpu_count) "
+            "/ (100 * sum(ray_node_cpu_count))",
+        ),
+        (
             "a share first",
             "sum((ray_node_cpu_utilization / 100) * ray_node_cpu_count) / sum(ray_node_cpu_count)",
         ),
@@ -201,7 +242,7 @@ RIGHT = {
     ),
     "out_of_memory": _rows(
         "out_of_memory",
-        ("a subquery", f"max_over_time(({_USED} / {_TOTAL})[2m:5s]) > 0.95"),
+        ("a subquery", f"max_over_time(({_USED} / {_TOTAL})[2m:1s]) > 0.95"),
         (
             "in bytes, by instance",
             f"max by (instance) (max_over_time({_USED}[2m])) > "
