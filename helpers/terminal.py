@@ -87,7 +87,7 @@ class Terminal:
         return found
 
     def kill(self) -> None:
-        """End all of it at once, as if the machine had lost its power."""
+        """End all of it at once, by a signal that it cannot catch, as `kill -9` does."""
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()

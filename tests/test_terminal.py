@@ -48,7 +48,7 @@ def test_it_ends_with_all_that_it_started(command):
     terminal.close()
 
 
-def test_the_power_fails(command):
+def test_it_is_killed_at_once(command):
     terminal = Terminal(command, until="up")
     own = terminal.processes()
     terminal.kill()

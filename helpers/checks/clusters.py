@@ -19,7 +19,10 @@ MEET_S = 4.0  # a task waits so long for a second one to begin
 BUSY_S = 1.0  # how long one machine has no core free
 SIZES = (40_000, 160_000, 60_000, 120_000, 200_000)  # readings in each part
 NUMBERS = {"north": 3, "south": 40, "east": 500, "west": 6_000}  # what there is to count
-LOST_COUNTING, LOST_TELLING = "south", "east"  # their first process dies then
+LOST_COUNTING = "south"  # the first process to count it dies
+LOST_ON_THE_WAY = "north"  # the first to tell it dies, and the ledger has not heard it
+LOST_TELLING = "east"  # the first to tell it dies, and the ledger has
+ON_THE_WAY_S = 0.3  # a task that does not wait for the ledger has ended by then
 
 
 class Call(NamedTuple):
@@ -250,12 +253,12 @@ def _once_each(answer, notes):
 @exercise
 def tallied(answer) -> Passed:
     """`tallied(count, parts, ledger)`: a total that is right although processes are lost."""
-    tally = run(_tallied, answer, limit=LIMIT_S)
+    tally = run(_tallied, answer, limit=2 * LIMIT_S)
     total = sum(NUMBERS.values())
     if tally.at_home:
         raise NotYet(
-            "count ran in your function's own process: where that is lost, all is. Call it in a "
-            "task for each part."
+            "count ran where tallied itself runs, in your notebook, and not in a task: where that "
+            "process is lost, all is. Call it in a task for each part."
         )
     if tally.error:
         raise NotYet(
@@ -273,8 +276,8 @@ def tallied(answer) -> Passed:
     if tally.total < total:
         raise NotYet(
             f"The ledger holds {tally.total:,} instead of {total:,} when your function returns. "
-            "Did it wait for every task, and for the ledger? Is a part whose process was killed "
-            "left out?"
+            "Did it wait for every task, and every task for the ledger? Is a part whose process "
+            "was killed left out?"
         )
     if tally.returned != total:
         raise NotYet(f"Return the ledger's total, {total:,}. You returned {tally.returned!r}.")
@@ -284,38 +287,67 @@ def tallied(answer) -> Passed:
 
 @ray.remote(num_cpus=0)
 class _Ledger:
-    """Takes numbers. Of one part it kills the process that counted it before it answers."""
+    """Takes numbers, and kills some of the processes that count and tell them.
+
+    A message of a process that dies may come or be lost with it: of either kind there is one.
+    """
 
     def __init__(self, home):
         self._home = home  # the process that called the answer is left alone
-        self._added, self._kept, self._counted, self._begun = 0, {}, {}, Counter()
-        self._struck = False
+        self._added, self._kept = 0, {}
+        self._begun, self._counted, self._told = Counter(), set(), set()
 
-    def add(self, number):
-        self._added += number
-        self._strike(number)
-
-    def put(self, part, number):
-        self._kept[part] = number
-        self._strike(number)
-
-    def total(self):
-        return self._added + sum(self._kept.values())
-
-    def begin(self, part, pid):
+    def begin(self, part, caller):
         """Whether the process that counts this part shall die now."""
         self._begun[part] += 1
-        self._counted[part] = pid
+        self._counted.add(caller)
         return part == LOST_COUNTING and self._begun[part] == 1
 
-    def read(self):
-        return dict(self._begun), set(self._counted.values())
+    def add(self, caller, number):
+        with self._danger(caller, number) as heard:
+            if heard:
+                self._added += number
 
-    def _strike(self, number):
-        pid = self._counted.get(LOST_TELLING, self._home)
-        if number == NUMBERS[LOST_TELLING] and pid != self._home and not self._struck:
-            self._struck = True
-            os.kill(pid, signal.SIGKILL)
+    def put(self, caller, part, number):
+        with self._danger(caller, number) as heard:
+            if heard:
+                self._kept[part] = number
+
+    def total(self, caller):
+        return self._added + sum(self._kept.values())
+
+    def read(self):
+        return dict(self._begun), self._counted
+
+    @contextlib.contextmanager
+    def _danger(self, caller, number):
+        """Whether the ledger hears this number; afterwards the caller may be dead."""
+        first = caller != self._home and number not in self._told
+        self._told.add(number)
+        lost = first and number == NUMBERS[LOST_ON_THE_WAY]
+        if lost:
+            threading.Event().wait(ON_THE_WAY_S)
+        yield not lost
+        if lost or (first and number == NUMBERS[LOST_TELLING]):
+            with contextlib.suppress(ProcessLookupError):  # it may have ended
+                os.kill(caller, signal.SIGKILL)
+
+
+class _Method:
+    """A method of the ledger as an answer calls it: the ledger is told which process does so."""
+
+    def __init__(self, ledger, name):
+        self._ledger, self._name = ledger, name
+
+    def remote(self, *args, **kwargs):
+        return getattr(self._ledger, self._name).remote(os.getpid(), *args, **kwargs)
+
+
+class _Handle:
+    """What an answer is given for the ledger."""
+
+    def __init__(self, ledger):
+        self.add, self.put, self.total = (_Method(ledger, name) for name in ("add", "put", "total"))
 
 
 def _tallied(answer):
@@ -330,8 +362,8 @@ def _tallied(answer):
 
     returned, error = None, ""
     try:
-        returned = answer(count, list(NUMBERS), ledger)
+        returned = answer(count, list(NUMBERS), _Handle(ledger))
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.RayActorError) as lost:
         error = f"{type(lost).__name__}."
     begun, pids = ray.get(ledger.read.remote())
-    return Tally(returned, ray.get(ledger.total.remote()), begun, home in pids, error)
+    return Tally(returned, ray.get(ledger.total.remote(home)), begun, home in pids, error)

@@ -100,6 +100,19 @@ WRONG = {
             "your code gave up: WorkerCrashedError",
         ),
         (
+            "counts at home",
+            "def tallied(count, parts, ledger):\n"
+            "    for part in parts:\n        ray.get(ledger.put.remote(part, count(part)))\n"
+            "    return ray.get(ledger.total.remote())",
+            "in your notebook, and not in a task",
+        ),
+        (
+            "does not wait for the ledger",
+            "def tallied(count, parts, ledger):\n    @ray.remote\n    def one(part):\n"
+            "        ledger.put.remote(part, count(part))\n" + _TASKS,
+            "every task for the ledger",
+        ),
+        (
             "an actor that stays dead",
             "def tallied(count, parts, ledger):\n"
             "    @ray.remote\n    class Counter:\n        def one(self, part):\n"
@@ -110,11 +123,11 @@ WRONG = {
             "and not an actor's calls unless",
         ),
         (
-            "counts at home",
+            "takes count for a remote function",
             "def tallied(count, parts, ledger):\n"
-            "    for part in parts:\n        ray.get(ledger.put.remote(part, count(part)))\n"
-            "    return ray.get(ledger.total.remote())",
-            "your function's own process",
+            "    refs = [ledger.put.remote(part, count.remote(part)) for part in parts]\n"
+            "    ray.get(refs)\n    return ray.get(ledger.total.remote())",
+            "has no attribute 'remote'",
         ),
         (
             "leaves out what was lost",
@@ -140,6 +153,20 @@ WRONG = {
 RIGHT = {
     "overall": [
         (
+            "pairs by zip",
+            "def overall(describe, parts):\n"
+            "    totals, counts = zip(*ray.get([describe.remote(part) for part in parts]))\n"
+            "    return sum(totals) / sum(counts)",
+        ),
+        (
+            "as they come",
+            "def overall(describe, parts):\n"
+            "    waiting = [describe.remote(part) for part in parts]\n    total = count = 0\n"
+            "    while waiting:\n        [done], waiting = ray.wait(waiting)\n"
+            "        pair = ray.get(done)\n        total += pair[0]\n        count += pair[1]\n"
+            "    return total / count",
+        ),
+        (
             "adds up in a task",
             "def overall(describe, parts):\n"
             "    @ray.remote\n    def mean(*described):\n"
@@ -151,6 +178,12 @@ RIGHT = {
         ("node affinity", _ALIVE + _SOFTLY.replace("soft=True", "soft=False") + _GET),
     ],
     "tallied": [
+        (
+            "hands the ledger a ref",
+            "def tallied(count, parts, ledger):\n    one = ray.remote(count)\n"
+            "    ray.get([ledger.put.remote(part, one.remote(part)) for part in parts])\n"
+            "    return ray.get(ledger.total.remote())",
+        ),
         (
             "adds at home",
             "def tallied(count, parts, ledger):\n    @ray.remote\n    def one(part):\n"
