@@ -198,14 +198,15 @@ def test_every_query_of_every_generated_dashboard(ray, capsys):
     began = time.time()
     try:
         alive = use_ray(ray)
-        wanted = {"ray_node_cpu_utilization", "ray_tasks", "ray_actors", "ray_object_store_memory"}
-        wanted |= {"ray_placement_groups", "ray_resources", "autoscaler_cluster_resources"}
-        running.until(lambda: wanted <= running.names())
-        table, refused = ask_all(ui.grafana_panels(metrics / "grafana" / "dashboards"), running)
+        running.until(running.names)
+        panels = ui.grafana_panels(metrics / "grafana" / "dashboards")
+        answered, deadline = 0, began + 90  # what Ray tells comes in its time
+        while answered < LEAST_QUERIES and time.time() < deadline:
+            table, refused = ask_all(panels, running)
+            answered = sum(n for (_, outcome), n in table.items() if outcome == "answered")
         del alive
     finally:
         running.stop()
-    answered = sum(count for (_, outcome), count in table.items() if outcome == "answered")
     with capsys.disabled():
         print(f"\n{time.time() - began:.0f} s; queries of Ray's Grafana panels by what became of")
         for (dashboard, outcome), count in sorted(table.items()):
