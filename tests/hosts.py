@@ -13,7 +13,6 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -86,9 +85,7 @@ def run(*command: str) -> None:
 def wait_for_port(address: str, port: int, log: Path, seconds: float = 120) -> None:
     """Wait until something listens there; raises TimeoutError with the log's end."""
     deadline = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(OSError):
-            return socket.create_connection((address, port), timeout=1).close()
+    while not session._accepts(address, port, timeout=1):
         if time.monotonic() > deadline:
             raise TimeoutError(f"no Ray at {address}:{port}\n{log.read_text()[-3000:]}")
         time.sleep(0.1)

@@ -22,6 +22,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from benchmarks.perfetto import CHROMIUM, OFFLINE
 from helpers import paths, session
+from tests.environment import without_ray
 from tests.notebooks import LABS, exercises, read
 
 PICTURES = os.environ.get("RAY_LABS_PICTURES")
@@ -45,8 +46,7 @@ def open_lab(tmp_path_factory):
         file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content))
-    joining = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
-    environment = {name: value for name, value in os.environ.items() if name not in joining}
+    environment = without_ray()
     environment |= {
         "RAY_LABS_STATE": str(folder / "state"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),

@@ -1,6 +1,5 @@
 """The labs of a cluster on three hosts, as they are, and a sweep that outlives the loss of one."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import pytest
 
 from helpers import paths
 from tests import hosts, lose_host
+from tests.environment import without_ray
 from tests.notebooks import LABS
 
 UNCHANGED = [lab for lab in LABS if lab[:2] in ("01", "02", "03", "04", "12")]
@@ -21,8 +21,6 @@ pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=f"no hosts here: {WH
 
 def run_on_hosts(*command: str) -> str:
     """What a Python command printed on the head of three hosts; it must succeed."""
-    joining = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
-    environment = {name: value for name, value in os.environ.items() if name not in joining}
     ran = subprocess.run(
         [sys.executable, "-m", "tests.hosts", sys.executable, *command],
         stdout=subprocess.PIPE,
@@ -30,7 +28,7 @@ def run_on_hosts(*command: str) -> str:
         text=True,
         timeout=1_200,
         cwd=paths.ROOT,
-        env=environment,
+        env=without_ray(),
     )
     assert ran.returncode == 0, ran.stdout[-5_000:]
     everybody = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))

@@ -1,7 +1,6 @@
 """The labs' form: sources only, the anatomy that every lab keeps, and a start with no Ray."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import sys
 import pytest
 
 from helpers import paths, progress
+from tests.environment import without_ray
 from tests.notebooks import LABS, exercises, read
 
 OWN_CLUSTER = {"06_clusters"}  # its machines start before it joins them, and end after it left
@@ -81,11 +81,9 @@ def test_links_lead_somewhere(lab):
 
 
 def test_a_lab_starts_its_own_ray_where_there_is_none(tmp_path):
-    joining = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
-    bare = {name: value for name, value in os.environ.items() if name not in joining}
     command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute"]
     command += ["--output-dir", str(tmp_path), str(paths.NOTEBOOKS / "00_start_here.ipynb")]
-    subprocess.run(command, env=bare, check=True, timeout=300, capture_output=True)
+    subprocess.run(command, env=without_ray(), check=True, timeout=300, capture_output=True)
     cells = json.loads((tmp_path / "00_start_here.ipynb").read_text())["cells"]
     printed = [
         "".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])
