@@ -5,7 +5,7 @@ answer, every other right answer and at last the solution take their turn, each 
 check; the solution runs with RAY_LABS_STRICT=1 and stays, so that this is also the run of the
 solved lab.
 
-Of the wrong answers the first four of each exercise are played, for an answer takes seconds. With
+Of the wrong answers the first three of each exercise are played, for an answer takes seconds. With
 RAY_LABS_EVERY_ANSWER=1 all are: do so for a lab whose checks you have changed.
 """
 
@@ -22,7 +22,7 @@ from helpers import paths
 from tests.answers import RIGHT, WRONG
 from tests.notebooks import CORE, LABS, exercises, read
 
-PLAYED = None if os.environ.get("RAY_LABS_EVERY_ANSWER") == "1" else 4
+PLAYED = None if os.environ.get("RAY_LABS_EVERY_ANSWER") == "1" else 3
 
 
 def wrong(lab: str, exercise: str) -> list[tuple[str, str, str]]:
