@@ -20,8 +20,8 @@ own)
     export RAY_ADDRESS=auto
     ;;
 *)
-    until ray status --address="$RAY_ADDRESS" >/dev/null 2>&1; do
-        echo "Waiting for the Ray at $RAY_ADDRESS."
+    until said=$(ray status --address="$RAY_ADDRESS" 2>&1); do
+        echo "Waiting for the Ray at $RAY_ADDRESS. It says: $(echo "$said" | tail -n 1 | cut -c 1-300)"
         sleep 5
     done
     # A driver needs a node beside it. This one takes no tasks: it has no CPU to offer.

@@ -151,6 +151,20 @@ def test_the_page_makes_every_secret_that_the_manifests_read():
     assert made == read
 
 
+def test_what_the_pages_replace_is_in_the_manifests():
+    replaced = []
+    for page in PAGES:
+        text = page.read_text().replace("\\\n", " ")
+        for command in re.findall(r"^ *sed (.+?)(?: [|>] .*)?$", text, re.M):
+            edited = [page.parent / name for name in re.findall(r"[\w-]+\.yaml", command)]
+            edited = [path if path.exists() else DEPLOY / "kuberay" / path.name for path in edited]
+            manifests = "".join(path.read_text() for path in edited)
+            for _, pattern in re.findall(r"s([/|])(.+?)\1", command):
+                assert re.search(pattern, manifests, re.M), (page.name, command, pattern)
+                replaced.append(pattern)
+    assert len(replaced) == 7
+
+
 def test_pods_run_as_nobody_special_within_limits():
     for container in _containers(MANIFESTS):
         security, resources = container["securityContext"], container["resources"]
@@ -218,7 +232,7 @@ def test_compose_pins_every_image():
         repository, _, tag = service["image"].rpartition(":")
         assert repository, f"{name} has no tag"
         assert re.fullmatch(r"v?\d+\.\d+\.\d+(-py\d+)?", tag), f"{name}: {tag}"
-        assert ("build" in service) == (repository == "ray-labs"), name
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["head"]
 
 
 def test_compose_waits_only_for_what_has_a_health_check():
@@ -317,12 +331,17 @@ def test_the_head_runs_no_tasks_anywhere():
 def test_every_image_of_ray_is_the_one_that_is_pinned(path):
     text = path.read_text()
     assert {*re.findall(r"\bray-labs:(\d[\w.-]*)", text)} <= {TAG}
-    assert {*re.findall(r"\brayproject/ray:([\w.-]+)", text)} <= {f"{TAG}-cpu"}
+    assert {*re.findall(r"\brayproject/ray:([\w.-]+)", text)} <= {
+        f"{TAG}-cpu",
+        f"{TAG}-cpu-aarch64",
+    }
 
 
 def test_every_engine_has_the_image():
     assert f"FROM rayproject/ray:{TAG}-cpu\n" in DOCKERFILE
     assert RAYCLUSTER["spec"]["rayVersion"] == CONSTRAINTS["ray"]
+    prometheus = re.search(r"^COPY --from=(prom/prometheus:\S+) ", DOCKERFILE, re.M)[1]
+    assert prometheus == SERVICES["prometheus"]["image"]
     images = {container["image"] for container in _containers(MANIFESTS)}
     assert images == {CLUSTER["docker"]["image"]} == {f"registry.example.com/{IMAGE}"}
     built = {service["image"] for service in SERVICES.values() if "build" in service}
@@ -392,6 +411,22 @@ def test_the_script_finds_a_node_for_the_driver(tmp_path, address, started, join
         assert "RAY_ADDRESS" not in (tmp_path / "ray.env").read_text()
 
 
+def test_the_script_says_what_ray_says_while_it_waits(tmp_path):
+    """With a stand-in for a `ray` whose token is refused once."""
+    refused = f"[ $1 = start ] || [ -e {tmp_path}/asked ] && exit; echo Traceback"
+    (tmp_path / "ray").write_text(
+        f"#!/bin/sh\n{refused}; echo InvalidAuthToken >&2; touch {tmp_path}/asked; exit 1\n"
+    )
+    (tmp_path / "jupyter").write_text("#!/bin/sh\n")
+    for name in ("ray", "jupyter"):
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RAY_ADDRESS": "head:6379"}
+    environment |= {"WORK": str(tmp_path / "work"), "JUPYTER_TOKEN": "token"}
+    ran = subprocess.run([DEPLOY / "open-lab.sh"], env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0
+    assert "Waiting for the Ray at head:6379. It says: InvalidAuthToken" in ran.stdout
+
+
 @pytest.mark.filterwarnings("ignore")  # what Ray's own command line imports warns of Ray's own code
 def test_ray_knows_every_option_that_is_given_to_it():
     parameters = RAYCLUSTER["spec"]["headGroupSpec"]["rayStartParams"]
@@ -413,7 +448,10 @@ def _ray_commands(path) -> list[tuple[str, str]]:
     else:
         blocks = [text]
     lines = [line for block in blocks for line in re.split("[\n;&|]", block)]
-    found = (re.search(r"^\s*(?:\w+=\S+ )*(?:exec |until )?(ray [a-z].*)", line) for line in lines)
+    found = (
+        re.search(r"^\s*(?:\w+=\S+ )*(?:exec |until said=\$\()?(ray [a-z].*)", line)
+        for line in lines
+    )
     return [(path.name, match[1]) for match in found if match]
 
 
