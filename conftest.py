@@ -44,7 +44,10 @@ def pytest_report_teststatus(report, config):
     """Say at once why a test failed: a run that is cut off never comes to its summary."""
     if report.failed:
         lines = report.longreprtext.strip().splitlines()
-        why = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
+        errors = [line[1:].strip() for line in lines if line.startswith("E ") and line[1:].strip()]
+        why = errors[0] if errors else lines[-1]
+        if why.endswith(":"):  # of a cell: what it raised comes last
+            why += " " + errors[-1]
         print(f"\n{report.nodeid}: {why}")
     return (yield)
 

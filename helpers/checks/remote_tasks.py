@@ -21,8 +21,9 @@ OBSERVED_LIMIT_S = 40.0  # for what is observed: Ray tells of tasks late
 LIMIT_S = 10.0  # a right answer needs a second or two; a busy machine gets its time
 QUICK_S = 8.0  # the time limit for a task that takes a tenth of a second
 LATE_S = 0.8, 2.5  # the time limit for a task that takes longer; the second if it never began
-LONG_S = 5.0  # what that task takes
-GONE_S = 2.0  # a process that was ended by force is gone long before
+LONG_S = 8.0  # what that task takes
+GONE_S = 3.0  # a task that was ended by force tells nothing more by then
+LOST_S = 15.0  # and what it had put in the store is lost, which Ray may notice late
 
 
 class Ran(NamedTuple):
@@ -429,10 +430,13 @@ def _raise(x):
 
 
 def _take_long(witness):
-    """Ignores interrupts, and tells the witness of its begin, by a ref of its own, and its end."""
+    """Ignores interrupts; tells the witness, by a ref of its own, that it lives, and of its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ray.get(witness.tell.remote([ray.put("mine")]))
-    time.sleep(LONG_S)
+    mine = [ray.put("mine")]
+    end = time.monotonic() + LONG_S
+    while time.monotonic() < end:
+        ray.get(witness.tell.remote(mine))
+        time.sleep(0.1)
     ray.get(witness.tell.remote("finished"))
 
 
@@ -447,33 +451,36 @@ def _call_late(answer, witness, limit: float) -> Late:
 
 
 def _fate(witness) -> str:
-    """What became of the task: when its process goes, so does what that had put in the store."""
-    deadline = time.monotonic() + GONE_S
-    fate = "never began"
-    while time.monotonic() < deadline:
-        told = ray.get(witness.told.remote())
+    """What became of the task: alive, while it tells so; gone, when what it had stored is lost."""
+    start = time.monotonic()
+    while (now := time.monotonic()) < start + LOST_S:
+        told, ago = ray.get(witness.told.remote())
         if told == "finished":
             return told
+        if told is None and now > start + GONE_S:
+            return "never began"
+        if told and now - ago > start + GONE_S:
+            return "alive"
         if told:
-            fate = "alive"
             try:
-                ray.get(told[0], timeout=1)
+                ray.get(told[0], timeout=0.5)
             except ray.exceptions.ObjectLostError:
                 return "gone"
             except ray.exceptions.GetTimeoutError:
-                continue
+                pass
         time.sleep(0.05)
-    return fate
+    return "alive"
 
 
 class _Witness:
     """Keeps what a task tells, for the time when the task is no more."""
 
     def __init__(self):
-        self.said = None
+        self.tell(None)
 
     def tell(self, what):
-        self.said = what
+        self.said, self.at = what, time.monotonic()
 
     def told(self):
-        return self.said
+        """What it was told last, and how many seconds ago."""
+        return self.said, time.monotonic() - self.at
