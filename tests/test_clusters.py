@@ -1,10 +1,6 @@
 """Lab 06: its machines are on loopback only, in nobody's way, and gone with their kernel."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,6 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from helpers import cluster, plots, session
+from tests.kernel import kernel
 
 LAB = "06_clusters"
 NOTED = Path("/tmp/ray/ray_current_cluster")  # what a plain `ray.init()` joins
@@ -40,22 +37,14 @@ def noted() -> str | None:
 
 def test_three_machines_that_nobody_else_sees_and_that_end_with_their_kernel():
     before = noted()
-    kernel = subprocess.Popen(
-        [sys.executable, "-c", KERNEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    own = []
-    try:
-        told = next(line for line in kernel.stdout if line.startswith("[["))
+    with kernel(KERNEL) as running:
+        told = next(line for line in running.stdout if line.startswith("[["))
         addresses, pids = json.loads(told)
         own = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
         assert len(addresses) == 3
         for one in addresses:
             assert one and set(one) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
         assert noted() == before
-    finally:
-        os.kill(kernel.pid, signal.SIGKILL)
-        kernel.wait(60)
-        kernel.stdin.close(), kernel.stdout.close()
     assert session.wait_until_gone(own, 60)
     assert noted() == before
 

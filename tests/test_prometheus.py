@@ -1,9 +1,7 @@
 """The notebook's own Prometheus: on loopback only, gone with its kernel, and what it answers."""
 
 import os
-import signal
 import subprocess
-import sys
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -12,6 +10,7 @@ import pytest
 
 from helpers import prometheus, session
 from helpers.checks import metrics
+from tests.kernel import kernel
 from tests.notebooks import read
 
 needed = pytest.mark.skipif(not prometheus.installed(), reason="Prometheus is not installed")
@@ -105,16 +104,12 @@ def test_it_watches_rules_and_listens_on_loopback_only():
 
 @needed
 def test_nothing_is_left_when_its_kernel_is_killed():
-    command = [sys.executable, "-c", KERNEL]
-    kernel = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    folder, *pids = kernel.stdout.readline().split()
-    belonging = [psutil.Process(int(pid)) for pid in pids]
-    assert len(belonging) == 2, "the keeper and the server"
-    os.kill(kernel.pid, signal.SIGKILL)
-    kernel.wait(60)
+    with kernel(KERNEL) as running:
+        folder, *pids = running.stdout.readline().split()
+        belonging = [psutil.Process(int(pid)) for pid in pids]
+        assert len(belonging) == 2, "the keeper and the server"
     assert session.wait_until_gone(belonging, 20)
     assert not os.path.exists(folder)
-    kernel.stdin.close(), kernel.stdout.close()
 
 
 def test_where_it_is_not_installed_one_sentence_says_so(monkeypatch):

@@ -1,8 +1,5 @@
 """Trackers' pages: on loopback only, and gone with the process that asked for them."""
 
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +7,7 @@ import psutil
 import pytest
 
 from helpers import keeper, serve, session
+from tests.kernel import kernel
 
 # A server with a process of its own, as trackers' servers have; "broken" ends with a complaint.
 SERVER = """
@@ -98,24 +96,18 @@ def test_a_program_that_is_not_there():
 
 @pytest.mark.parametrize("end", ["ends", "waits"])
 def test_nothing_is_left_when_the_kernel_ends_or_is_killed(server, end):
-    kernel = subprocess.Popen(
-        [sys.executable, "-c", KERNEL, server, end],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
     belonging = []
-    try:
-        for pid in map(int, kernel.stdout.readline().split()):
-            belonging.append(psutil.Process(pid))
-    except psutil.NoSuchProcess:
-        assert end == "ends"
-    if end == "waits":
-        assert len(belonging) == 3
-        os.kill(kernel.pid, signal.SIGKILL)
-    kernel.wait(60)
+    with kernel(KERNEL, server, end) as running:
+        try:
+            for pid in map(int, running.stdout.readline().split()):
+                belonging.append(psutil.Process(pid))
+        except psutil.NoSuchProcess:
+            assert end == "ends"
+        if end == "ends":
+            running.wait(60)
+        else:
+            assert len(belonging) == 3
     assert session.wait_until_gone(belonging, 20)
-    kernel.stdin.close(), kernel.stdout.close()
 
 
 def test_tensorboard(tmp_path):

@@ -1,8 +1,5 @@
 """A terminal's command: what it printed, and that nothing of it outlives the kernel."""
 
-import os
-import signal
-import subprocess
 import sys
 
 import psutil
@@ -10,6 +7,7 @@ import pytest
 
 from helpers import keeper, session
 from helpers.terminal import Terminal, close_all
+from tests.kernel import kernel
 
 # A command with children of its own: one in its session, one that leads another, as Ray's jobs do.
 COMMAND = """
@@ -81,15 +79,7 @@ def test_a_program_that_is_not_there():
 
 
 def test_nothing_is_left_when_the_kernel_is_killed(command):
-    kernel = subprocess.Popen(
-        [sys.executable, "-c", KERNEL, command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    own = [psutil.Process(int(pid)) for pid in kernel.stdout.readline().split()]
-    assert len(own) == 4
-    os.kill(kernel.pid, signal.SIGKILL)
-    kernel.wait(60)
+    with kernel(KERNEL, command) as running:
+        own = [psutil.Process(int(pid)) for pid in running.stdout.readline().split()]
+        assert len(own) == 4
     assert session.wait_until_gone(own, 20)
-    kernel.stdin.close(), kernel.stdout.close()
