@@ -54,6 +54,7 @@ class Prometheus(serve.Page):
             "--storage.tsdb.path=data",
             "--web.enable-lifecycle",
             "--log.level=warn",
+            ready="/-/ready",  # some packages of Prometheus 3 lack the page
             listen="--web.listen-address={host}:{port}",
             folder=folder,
         )

@@ -23,6 +23,7 @@ class Page:
         command: as typed in a terminal, without host and port. It runs in a folder of its own:
             give whole paths.
         path: where its page is, as it stands behind host and port in a URL.
+        ready: what answers, in the same place, when the server is ready; its page by default.
         height: of the frame, in pixels.
         environment: variables for the server beside the kernel's own.
         listen: how the program is told host and port; the port is one that is free.
@@ -36,6 +37,7 @@ class Page:
         self,
         *command: str,
         path: str = "/",
+        ready: str | None = None,
         height: int = 600,
         environment: dict[str, str] | None = None,
         listen: str = "--host {host} --port {port}",
@@ -49,7 +51,7 @@ class Page:
             self._keeper = keeper.start(command, log, environment, folder)
             atexit.register(self.stop)
             try:
-                self._wait(log)
+                self._wait(log, ready or path.partition("#")[0])
             except BaseException:
                 self.stop()
                 raise
@@ -77,11 +79,11 @@ class Page:
             'style="border:1px solid #c9ced6"></iframe>'
         )
 
-    def _wait(self, log: IO) -> None:
+    def _wait(self, log: IO, path: str) -> None:
         deadline = time.monotonic() + START_SECONDS
         while True:
             with contextlib.suppress(OSError):
-                session.get(self.url.partition("#")[0])
+                session.get(f"http://{self.host}:{self.port}{path}")
                 return
             if not self.alive or time.monotonic() > deadline:
                 log.seek(0)
