@@ -89,6 +89,11 @@ def test_a_server_that_fails_says_why(server):
     assert session.wait_until_gone([one for one in children() if one not in before], 20)
 
 
+def test_a_server_is_ready_when_it_says_so_though_its_page_is_missing(server, monkeypatch):
+    monkeypatch.setattr(serve, "START_SECONDS", 20)
+    serve.Page(sys.executable, server, "sound", path="/no-page", ready="/").stop()
+
+
 def test_a_program_that_is_not_there():
     with pytest.raises(keeper.StartError, match="no program nonesuch"):
         serve.Page("nonesuch")
