@@ -52,11 +52,10 @@ async def run_beside_a_flood() -> tuple[int, bool]:
     await asyncio.wait([flood, risen], return_when=asyncio.FIRST_COMPLETED)
     labs = [execution(nbformat.read(LAB, 4)) for _ in range(LEARNERS)]
     try:
-        ended, waiting = await asyncio.wait(
-            labs, timeout=LIMIT_S, return_when=asyncio.FIRST_EXCEPTION
-        )
-        for kernel in [*ended, *([flood] if flood.done() else [])]:
-            kernel.result()
+        _, waiting = await asyncio.wait(labs, timeout=LIMIT_S, return_when=asyncio.FIRST_EXCEPTION)
+        for kernel in (flood, *labs):
+            if kernel.done():
+                kernel.result()
         return len(waiting), not flood.done()
     finally:
         running = (flood, risen, *labs)

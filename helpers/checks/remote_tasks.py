@@ -457,11 +457,12 @@ def _fate(witness) -> str:
         told, ago = ray.get(witness.told.remote())
         if told == "finished":
             return told
-        if told is None and now > start + GONE_S:
-            return "never began"
-        if told and now - ago > start + GONE_S:
+        if told is None:
+            if now > start + GONE_S:
+                return "never began"
+        elif now - ago > start + GONE_S:
             return "alive"
-        if told:
+        else:
             try:
                 ray.get(told[0], timeout=0.5)
             except ray.exceptions.ObjectLostError:
