@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import statistics
 import tempfile
 
 import pytest
@@ -27,16 +28,41 @@ def pytest_unconfigure(config):
     _cleanup.close()
 
 
-@pytest.hookimpl(trylast=True)  # when it is known what was asked for by -k
-def pytest_collection_modifyitems(items):
-    """Leave out the labs that run on three hosts, as they are, in the same test run."""
-    hosted = {
-        f"{lab}.ipynb"
-        for item in items
-        if item.path.name == "test_hosts.py" and item.module.WHY_NOT is None
-        for lab in item.module.RUN_HERE
-    }
-    items[:] = [item for item in items if item.path.name not in hosted]
+def pytest_addoption(parser):
+    parser.addoption(
+        "--lab", metavar="06", help="run only what belongs to this lab; `none`: to no lab"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep what belongs to the lab that was asked for."""
+    wanted = config.getoption("--lab")
+    if wanted is None:
+        return
+    left_out = [item for item in items if _lab_of(item) != (None if wanted == "none" else wanted)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _lab_of(item: pytest.Item) -> str | None:
+    """The number of the lab that a test belongs to: it is that notebook, or is given its name."""
+    if item.path.suffix == ".ipynb":
+        return item.path.name[:2]
+    name = getattr(item, "callspec", None) and item.callspec.params.get("lab")
+    return name[:2] if name else None
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how long learners wait for a verdict."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    seconds = [s for one in reports for name, s in one.user_properties if name == "verdict_s"]
+    if len(seconds) > 1:
+        median, late = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
+        terminalreporter.section("verdicts")
+        terminalreporter.line(
+            f"{len(seconds)} answers judged: median {median:.2f} s, 95th percentile {late:.2f} s, "
+            f"longest {max(seconds):.1f} s"
+        )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import symtable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from helpers import paths
@@ -47,3 +49,47 @@ def exercises(lab: str) -> list[Exercise]:
         for index, cell in enumerate(cells)
         if "exercise" in cell["metadata"].get("tags", [])
     ]
+
+
+def needed(lab: str, sources: Iterable[str]) -> list[int]:
+    """Which code cells of a lab must have run before the code in `sources` can run there.
+
+    These are the first one, which joins Ray, and, followed backwards, all that bind a name that is
+    used later. The cells of exercises are left out.
+
+    Returns their places in the notebook, in its order.
+    """
+    cells = read(lab)["cells"]
+    theirs = {place for one in exercises(lab) for place in (one.index, one.index + 1)}
+    code = [place for place, cell in enumerate(cells) if cell["cell_type"] == "code"]
+    used = set().union(*(_names(source)[1] for source in sources))
+    found = []
+    for place in reversed([place for place in code if place not in theirs]):
+        bound, uses = _names(cells[place]["source"])
+        if bound & used or place == code[0]:
+            found.append(place)
+            used |= uses
+    return found[::-1]
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """The names that a cell binds, and those of the notebook's that it uses, also in functions."""
+    cell = symtable.symtable(source, "cell", "exec")
+    bound = {
+        symbol.get_name()
+        for symbol in cell.get_symbols()
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+    }
+    used = {
+        symbol.get_name()
+        for table in _tables(cell)
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (table is cell or symbol.is_global())
+    }
+    return bound, used
+
+
+def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    yield table
+    for inner in table.get_children():
+        yield from _tables(inner)

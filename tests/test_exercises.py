@@ -1,18 +1,18 @@
 """Every exercise: its stub is not started, right answers are done, wrong ones are told apart.
 
-Each lab runs once, top to bottom, in a kernel of its own. At an exercise the stub, every wrong
-answer, every other right answer and at last the solution take their turn, each followed by the
-check; the solution runs with RAY_LABS_STRICT=1 and stays, so that this is also the run of the
-solved lab.
+The answers to a lab's exercises are played in one kernel, each followed by the check, after those
+cells of the lab that they need. The solution is played last, with RAY_LABS_STRICT=1.
 
-Of the wrong answers the first three of each exercise are played, for an answer takes seconds. With
-RAY_LABS_EVERY_ANSWER=1 all are: do so for a lab whose checks you have changed.
+`make test` plays the stub, the first wrong answers and the solution of every exercise, `make
+test-all` plays all answers and besides runs each lab solved from its top to its bottom. Only what
+was asked for is played: `pytest -m "" -k "03_actors and slow_square"` takes seconds.
 """
 
 import functools
 import os
 import shutil
 import time
+from datetime import datetime
 
 import nbformat
 import pytest
@@ -20,102 +20,150 @@ from nbclient import NotebookClient
 
 from helpers import paths
 from tests.answers import RIGHT, WRONG
-from tests.notebooks import CORE, LABS, exercises, read
+from tests.notebooks import CORE, LABS, exercises, needed, read
 
-PLAYED = None if os.environ.get("RAY_LABS_EVERY_ANSWER") == "1" else 3
-
-
-def wrong(lab: str, exercise: str) -> list[tuple[str, str, str]]:
-    """The wrong answers to an exercise that are played: name, code, and what the verdict says."""
-    return WRONG.get((lab, exercise), [])[:PLAYED]
-
-
-ANSWERS = [
-    (lab, exercise.name, name, expected)
-    for lab in LABS
-    for exercise in exercises(lab)
-    for name, expected in [
-        ("the stub", "not started"),
-        *((name, sentence) for name, _, sentence in wrong(lab, exercise.name)),
-        *((name, "done") for name, _ in RIGHT.get((lab, exercise.name), [])),
-        ("the solution", "done"),
-    ]
-]
+PLAYED = 2  # wrong answers of each exercise that `make test` plays
 NEEDS = {"07_metrics": "prometheus"}  # programs that checks judge with
-LIMIT_S = 1_200  # for one lab with all its answers; 5 minutes on two quiet cores
+LIMIT_S = 1_800  # for one lab with all its answers; 5 minutes on two quiet cores
 STRICT = "import os; os.environ['RAY_LABS_STRICT'] = '{}'"
 
 
+def answers(lab: str, exercise) -> list[tuple[str, str, str]]:
+    """All answers to an exercise in the order in which they are played: name, code, verdict."""
+    return [
+        ("the stub", exercise.stub, "not started"),
+        *WRONG.get((lab, exercise.name), []),
+        *((name, code, "done") for name, code in RIGHT.get((lab, exercise.name), [])),
+        ("the solution", exercise.solution, "done"),
+    ]
+
+
+def rows():
+    """What `test_verdict` is called with; what only `make test-all` plays is marked as slow."""
+    for lab in LABS:
+        for exercise in exercises(lab):
+            for place, (name, _, expected) in enumerate(answers(lab, exercise)):
+                marks = [pytest.mark.slow] if place > PLAYED and name != "the solution" else []
+                row = (lab, exercise.name, name, expected)
+                yield pytest.param(*row, marks=marks, id="-".join(row[:3]).replace(" ", "-"))
+
+
 @functools.cache
-def play(lab: str) -> dict[tuple[str, str], str] | Exception:
-    """The verdict's text for every (exercise, answer) of a lab, or why the lab failed.
+def play(lab: str, asked: frozenset[tuple[str, str]]) -> dict[tuple[str, str], tuple] | Exception:
+    """For every (exercise, answer) the verdict's text and its seconds, or why the lab failed.
 
     A failure is returned, and so kept: a lab of minutes is not run again for each of its answers.
     """
-    cells = read(lab)["cells"]
-    for exercise in reversed(exercises(lab)):
-        answers = [("the stub", exercise.stub)]
-        answers += [(name, code) for name, code, _ in wrong(lab, exercise.name)]
-        answers += [*RIGHT.get((lab, exercise.name), []), ("the solution", exercise.solution)]
-        played = []
-        for name, code in answers:
-            strict = STRICT.format(int(name == "the solution"))
-            played += [_code(strict), _code(code), _code(exercise.check, (exercise.name, name))]
-        cells[exercise.index : exercise.index + 2] = [*played, _code(STRICT.format(0))]
+    played, sources = {}, []
+    for exercise in exercises(lab):
+        cells = []
+        for name, code, _ in answers(lab, exercise):
+            if (exercise.name, name) not in asked:
+                continue
+            strict = name == "the solution"
+            cells += [_code(STRICT.format(1))] if strict else []
+            cells += [_code(code), _code(exercise.check, (exercise.name, name))]
+            cells += [_code(STRICT.format(0))] if strict else []
+            sources += [code, exercise.check]
+        played[exercise.index] = cells
+    whole = read(lab)
+    kept = {place: [whole["cells"][place]] for place in needed(lab, sources)} | played
+    cells = [cell for place in sorted(kept) for cell in kept[place]]
+    try:
+        done = _execute(lab, cells)
+    except Exception as error:
+        return error
+    return {
+        tuple(cell.metadata["answer"]): (_verdict(cell), _seconds(cell))
+        for cell in done
+        if "answer" in cell.metadata
+    }
+
+
+def _execute(lab: str, cells: list[dict]) -> list:
+    """Run cells in a kernel of the lab's, and return them with their outputs."""
     notebook = nbformat.from_dict({**read(lab), "cells": cells})
-    resources = {"metadata": {"path": str(paths.NOTEBOOKS)}}
     deadline = time.monotonic() + LIMIT_S
 
     def in_time(cell, cell_index):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{lab} ran for {LIMIT_S} s and had come to:\n{cell.source}")
 
-    try:
-        NotebookClient(notebook, timeout=300, resources=resources, on_cell_start=in_time).execute()
-        return {
-            tuple(cell.metadata["answer"]): _verdict(cell)
-            for cell in notebook.cells
-            if "answer" in cell.metadata
-        }
-    except Exception as error:
-        return error
+    resources = {"metadata": {"path": str(paths.NOTEBOOKS)}}
+    NotebookClient(notebook, timeout=300, resources=resources, on_cell_start=in_time).execute()
+    return notebook.cells
 
 
 def _verdict(cell) -> str:
     """The text of a check's verdict. Ray's own lines may be printed after it."""
     shown = [output["data"]["text/plain"] for output in cell.outputs if "data" in output]
-    assert shown, f"no verdict for {cell.metadata['answer']}, but {cell.outputs}"
-    return shown[-1]
+    raised = [output["evalue"] for output in cell.outputs if output["output_type"] == "error"]
+    assert shown or raised, f"no verdict for {cell.metadata['answer']}, but {cell.outputs}"
+    return (shown or raised)[-1]
+
+
+def _seconds(cell) -> float:
+    """How long the kernel took for a cell."""
+    times = cell.metadata["execution"]
+    start, end = (times[f"{kind}"] for kind in ("iopub.status.busy", "iopub.status.idle"))
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
 def _code(source: str, answer=None) -> dict:
     cell = nbformat.v4.new_code_cell(source)
-    if answer:
-        cell.metadata["answer"] = list(answer)
+    if answer:  # one that raises, as a solution that is not done does, is one failure and not all
+        cell.metadata |= {"answer": list(answer), "tags": ["raises-exception"]}
     return cell
 
 
-@pytest.mark.parametrize(
-    ("lab", "exercise", "answer", "expected"),
-    ANSWERS,
-    ids=lambda value: value.replace(" ", "-"),
-)
-def test_verdict(lab, exercise, answer, expected, course):
+@pytest.fixture(scope="session")
+def asked(request) -> dict[str, frozenset[tuple[str, str]]]:
+    """The answers that this run of pytest was asked for: of each lab, (exercise, answer)."""
+    chosen = [item.callspec.params for item in request.session.items if _is_answer(item)]
+    return {
+        lab: frozenset((one["exercise"], one["answer"]) for one in chosen if one["lab"] == lab)
+        for lab in LABS
+    }
+
+
+def _is_answer(item: pytest.Item) -> bool:
+    return getattr(item, "originalname", None) == test_verdict.__name__
+
+
+def _skip_where_it_cannot_be_judged(lab: str) -> None:
     if lab in NEEDS and not shutil.which(NEEDS[lab]):
         pytest.skip(f"{NEEDS[lab]} is not installed, and lab {lab[:2]}'s checks judge with it")
-    verdicts = play(lab)
+
+
+@pytest.mark.parametrize(("lab", "exercise", "answer", "expected"), rows())
+def test_verdict(lab, exercise, answer, expected, asked, course, record_property):
+    _skip_where_it_cannot_be_judged(lab)
+    verdicts = play(lab, asked[lab])
     if isinstance(verdicts, Exception):
         raise verdicts
-    verdict = verdicts[exercise, answer]
+    verdict, seconds = verdicts[exercise, answer]
     status, _, sentence = verdict.partition(": ")
     if answer == "the stub":
         assert status.endswith("not started")
-    elif expected == "done":
+        return
+    record_property("verdict_s", seconds)
+    if expected == "done":
         assert status.endswith("done"), verdict
     else:
         assert status.endswith("not yet"), verdict
         assert expected in sentence
         assert "Traceback" not in sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", LABS)
+def test_solved_from_top_to_bottom(lab, course, monkeypatch):
+    _skip_where_it_cannot_be_judged(lab)
+    monkeypatch.setenv("RAY_LABS_STRICT", "1")
+    cells = read(lab)["cells"]
+    for exercise in exercises(lab):
+        cells[exercise.index] = _code(exercise.solution)
+    _execute(lab, cells)
 
 
 @pytest.mark.parametrize("lab", LABS)
