@@ -10,11 +10,12 @@ INSTALLED := $(VENV)/installed
 RUN := $(VENV)/bin/python
 EXTRAS := test,bench,searchers,trackers,storage
 
-.PHONY: help lab test bench install clean
+.PHONY: help lab test test-all style bench install clean
 
 help:
 	@echo "make lab       install what is missing, start Ray, open the labs in JupyterLab"
-	@echo "make test      run what CI runs: style, helpers, every notebook"
+	@echo "make test      run what CI runs: style, helpers, every notebook, every exercise; half an hour"
+	@echo "make test-all  run every test there is, before a release; LAB=03: only those of that lab"
 	@echo "make bench     measure Ray's tasks, the labs' searches, Tune's searchers and the views of Ray"
 	@echo "make install   only install, into .venv"
 	@echo "make clean     remove .venv and caches; your progress and MNIST stay"
@@ -22,10 +23,15 @@ help:
 lab: install
 	@$(RUN) -m helpers.lab
 
-test: install
+test: style
+	$(RUN) -m pytest
+
+test-all: style
+	$(RUN) -m pytest -m "" $(if $(LAB),--lab $(LAB))
+
+style: install
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m pytest
 
 bench: install
 	$(RUN) -m benchmarks.core

@@ -1,12 +1,15 @@
 """The exercise engine: runs a learner's code in a process of its own and says one verdict."""
 
+import contextlib
 import dis
 import functools
 import html
 import linecache
+import multiprocessing
 import os
 import re
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -29,6 +32,9 @@ cloudpickle.register_pickle_by_value(helpers)
 
 START_LIMIT_S = 60.0
 RUN_LIMIT_S = 5.0
+
+# A process that has imported what a lab's checks import, and of which copies are made.
+_forks = multiprocessing.get_context("forkserver")
 
 _HELPERS = os.path.dirname(__file__)
 
@@ -117,6 +123,7 @@ def exercise(check: Callable[[Any], Passed]) -> Callable[[Any], Verdict]:
             raise ExerciseNotDone(f"{check.__name__} is {verdict!r}")
         return verdict
 
+    _forks.set_forkserver_preload(["helpers.no_ray", check.__module__])
     return judge
 
 
@@ -140,37 +147,55 @@ def run(
     Raises:
         NotYet: it raised, ran past the limit, or returned what cannot leave its process.
     """
-    try:
-        cloudpickle.dumps(function)
-    except Exception as error:
-        raise NotYet(
-            "Your code refers to something that cannot be sent to a worker process: "
-            f"{_first_line(error)}. Make it inside the function instead."
-        ) from None
+    _pickled(function)
     outcomes = _attempt.options(name=observe.CHECK).remote(function, args, setup)
     try:
         busy = (
             f"Ray had no worker process for your code within {START_LIMIT_S:g} s, so it did not "
             "run. Is something else busy there? Run this check again, or the lab from the top."
         )
-        if ray.get(_next(outcomes, START_LIMIT_S, busy)) != "started":
+        if ray.get(_next(outcomes, START_LIMIT_S, busy)) != STARTED:
             raise RuntimeError("the worker did not say that it started")
-        late = (
-            f"Your code was still running after {limit:g} s, so it was stopped. Does something in "
-            "it wait for ever?"
-        )
-        kind, detail = ray.get(_next(outcomes, limit, late))
+        outcome = ray.get(_next(outcomes, limit, LATE.format(limit)))
     except ray.exceptions.RayError as error:
-        raise NotYet(f"Your code ended the process that ran it: {_first_line(error)}") from None
+        raise NotYet(ENDED.format(_first_line(error))) from None
     finally:
         # What it started ends with it. A recursive cancel names those workers once more, later,
         # when one of them may serve the next check.
         ray.cancel(outcomes, force=True, recursive=False)
-    if kind == "raised":
-        raise NotYet(_their_error((function, *args), *detail))
-    if kind == "unsendable":
-        raise NotYet(f"Your code returned something that cannot leave its process: {detail}")
-    return cloudpickle.loads(detail)
+    return _value(function, args, *outcome)
+
+
+def run_without_ray(
+    function: Callable, *args: Any, limit: float = RUN_LIMIT_S, setup: Callable | None = None
+) -> Any:
+    """Call the learner's function like `run`, where neither it nor the check needs a cluster.
+
+    Its process is a copy of one that has imported the module of the check, so it is there at once,
+    also where that module imports torch. A call of Ray in it raises an error of Ray's.
+
+    Args, Returns and Raises are those of `run`.
+    """
+    call = _pickled((function, args, setup))
+    ours, theirs = _forks.Pipe()
+    process = _forks.Process(target=_copy, args=(theirs, call))
+    process.start()
+    theirs.close()
+    try:
+        busy = f"No process for your code started within {START_LIMIT_S:g} s. Try again."
+        if _received(ours, START_LIMIT_S, busy) != STARTED:
+            raise RuntimeError("the process did not say that it started")
+        outcome = _received(ours, limit, LATE.format(limit))
+    except EOFError:
+        process.join()
+        raise NotYet(ENDED.format(f"exit code {process.exitcode}")) from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.join()
+        ours.close()
+    return _value(function, args, *outcome)
 
 
 def start_workers(count: int, num_cpus: float = 1.0) -> None:
@@ -259,15 +284,53 @@ def _is_stub(answer: Any) -> bool:
     ] == [None]
 
 
+STARTED = "started"
+LATE = (
+    "Your code was still running after {:g} s, so it was stopped. Does something in it wait for "
+    "ever?"
+)
+ENDED = "Your code ended the process that ran it: {}"
+
+
+def _pickled(call: Any) -> bytes:
+    try:
+        return cloudpickle.dumps(call)
+    except Exception as error:
+        raise NotYet(
+            "Your code refers to something that cannot be sent to a worker process: "
+            f"{_first_line(error)}. Make it inside the function instead."
+        ) from None
+
+
 @ray.remote(num_cpus=0, max_retries=0, num_returns="streaming")
 def _attempt(function, args, setup):
-    if setup:
-        args = (*args, setup(*args))
-    yield "started"
-    yield _outcome(function, args)
+    yield from _steps(function, args, setup)
     # Wait for the driver to end this process by force: Ray then ends at once what it started.
     # Of a process that leaves by itself it asks a busy actor politely, and waits for half a minute.
     threading.Event().wait()
+
+
+def _copy(driver, call: bytes) -> None:
+    """What the process of `run_without_ray` does: the call, then wait to be ended."""
+    os.setsid()  # so that what the learner's code starts ends with it
+    threading.Thread(target=_end_with_the_driver, daemon=True).start()
+    sys.stdout.reconfigure(line_buffering=True)  # this process is killed, and would keep the rest
+    for step in _steps(*cloudpickle.loads(call)):
+        driver.send(step)
+    threading.Event().wait()
+
+
+def _end_with_the_driver() -> None:
+    multiprocessing.parent_process().join()
+    os.killpg(0, signal.SIGKILL)
+
+
+def _steps(function, args, setup):
+    """That the clock starts, and then what became of the call."""
+    if setup:
+        args = (*args, setup(*args))
+    yield STARTED
+    yield _outcome(function, args)
 
 
 def _outcome(function, args) -> tuple[str, Any]:
@@ -282,11 +345,26 @@ def _outcome(function, args) -> tuple[str, Any]:
         return "unsendable", _first_line(error)
 
 
+def _value(function, args, kind: str, detail: Any) -> Any:
+    """What the function returned, or NotYet in the words for what else became of the call."""
+    if kind == "raised":
+        raise NotYet(_their_error((function, *args), *detail))
+    if kind == "unsendable":
+        raise NotYet(f"Your code returned something that cannot leave its process: {detail}")
+    return cloudpickle.loads(detail)
+
+
 def _next(outcomes, limit: float, complaint: str) -> ray.ObjectRef:
     ready, _ = ray.wait([outcomes], timeout=limit)
     if not ready:
         raise NotYet(complaint)
     return next(outcomes)
+
+
+def _received(pipe, limit: float, complaint: str) -> Any:
+    if not pipe.poll(limit):
+        raise NotYet(complaint)
+    return pipe.recv()
 
 
 def _their_error(called: tuple, error: str, trace: str) -> str:

@@ -44,12 +44,14 @@ def run_as_a_person(module, folder, *options):
     return done.stdout, json.loads(file.read_text())
 
 
+@pytest.mark.slow
 def test_every_way_ran_the_recorded_steps(run):
     size = run[1]["sizes"]["2"]
     assert size["trials"] == 2
     assert size["iterations_run"] == {way: [size["iterations"]] for way in RUN}
 
 
+@pytest.mark.slow
 def test_json_has_what_it_promises(run):
     summary = run[1]
     assert summary["cores"] == multiprocessing.cpu_count()
@@ -59,12 +61,14 @@ def test_json_has_what_it_promises(run):
     assert set(size["ratios"]) == {"naive / lab", "lab / bare", "optuna / bare", "fmin / bare"}
 
 
+@pytest.mark.slow
 def test_table_names_every_way_and_nothing_else_is_printed(run):
     printed, summary = run
     assert all(name in printed for name in sweep.WAYS.values())
     assert printed == sweep.table(summary) + "\n"
 
 
+@pytest.mark.slow
 def test_table_says_what_was_not_run(run):
     size = {**run[1]["sizes"]["2"], "trials": 100, "ratios": {}}
     size["seconds"] = {"bare": 1.0, "lab": 2.0, "picture": 2.0, "optuna": 1.0, "fmin": 2.0}
@@ -86,6 +90,7 @@ def test_other_steps_than_the_recorded_are_found_out(done):
         sweep.check_same_steps("lab", done, [sweep.Trial(CONFIG, 10)])
 
 
+@pytest.mark.slow
 def test_core_measures_every_way_once_a_repeat(core_run):
     summary = core_run[1]
     assert summary["cores"] == multiprocessing.cpu_count()
@@ -96,6 +101,7 @@ def test_core_measures_every_way_once_a_repeat(core_run):
         assert len(repeats) == 1 and repeats[0] > 0
 
 
+@pytest.mark.slow
 def test_core_prints_its_progress_and_its_table(core_run):
     printed, summary = core_run
     assert all(name in printed for name in core.NAMES.values())
@@ -116,6 +122,7 @@ def rl_run(tmp_path_factory):
     return run_as_a_person("benchmarks.rl", tmp_path_factory.mktemp("rl"), *options)
 
 
+@pytest.mark.slow
 def test_rl_measures_every_way_that_could_be_installed(rl_run):
     printed, summary = rl_run
     assert printed == rl.table(summary) + "\n"
@@ -148,6 +155,7 @@ def ui_run(tmp_path_factory):
     return run_as_a_person("benchmarks.ui", tmp_path_factory.mktemp("ui"), "--sizes", "200")
 
 
+@pytest.mark.slow
 def test_ui_measures_every_view_and_has_its_trace_read(ui_run):
     printed, summary = ui_run
     size = summary["sizes"]["200"]
@@ -167,6 +175,7 @@ def searchers_run(tmp_path_factory):
     return run_as_a_person("benchmarks.searchers", tmp_path_factory.mktemp("s"), *options)
 
 
+@pytest.mark.slow
 def test_searchers_measures_what_runs_and_says_why_the_rest_does_not(searchers_run):
     printed, summary = searchers_run
     assert printed == searchers.table(summary) + "\n"
@@ -180,6 +189,7 @@ def test_searchers_measures_what_runs_and_says_why_the_rest_does_not(searchers_r
     assert printed.count("not run: ") == 1 and "not run on training: " in printed
 
 
+@pytest.mark.slow
 def test_searchers_runs_the_labs_race(course, monkeypatch):
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)

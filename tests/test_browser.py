@@ -1,8 +1,7 @@
 """What a person sees: `make lab`'s JupyterLab in a real browser, labs run to their end.
 
-Labs 00, 05 and 11 always: the first steps, the views of Ray, pictures, a live sweep and the
-trackers' own pages. With RAY_LABS_PICTURES=folder every lab, each saved there as long pictures, for
-a person to look at.
+`make test` runs lab 00, the first steps; `make test-all` every lab. With RAY_LABS_PICTURES=folder
+each lab is saved there as long pictures, for a person to look at.
 """
 
 import json
@@ -26,7 +25,8 @@ from tests.environment import without_ray
 from tests.notebooks import LABS, exercises, read
 
 PICTURES = os.environ.get("RAY_LABS_PICTURES")
-ALIKE = [lab for lab in LABS if lab[:2] not in ("00", "05", "11")]  # which have tests of their own
+FIRST, VIEWS, TRACKERS = "00_start_here", "05_seeing_inside_ray", "11_trackers_and_callbacks"
+ALIKE = [lab for lab in LABS if lab not in (FIRST, VIEWS, TRACKERS)]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
@@ -131,8 +131,8 @@ def assert_calm(notebook):
         assert shown.all_inner_texts() == []
 
 
-def test_lab_00(open_lab):
-    lab = "00_start_here"
+@pytest.mark.parametrize("lab", [FIRST])
+def test_first_steps(open_lab, lab):
     notebook = run_all(open_lab(lab), lab, 120)
     assert notebook.locator(".jp-RenderedMermaid svg, .jp-RenderedMermaid img").count() == 1
     assert "not started" in output(notebook, lab, "as-task-check").inner_text()
@@ -148,8 +148,9 @@ def test_lab_00(open_lab):
     expect(solution.locator("pre")).to_be_visible()
 
 
-def test_lab_05(open_lab):
-    lab = "05_seeing_inside_ray"
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", [VIEWS])
+def test_views_of_ray(open_lab, lab):
     page = open_lab(lab)
     notebook = run_all_but_the_last(page, 300)
     if PICTURES:
@@ -217,6 +218,7 @@ for process in psutil.Process().children(recursive=True):
 ]
 
 
+@pytest.mark.slow
 def test_ray_is_killed_under_live_views(open_lab):
     lab = "killed"
     file = paths.NOTEBOOKS / f"{lab}.ipynb"
@@ -285,7 +287,7 @@ def _watch_usage(page, notebook, lab, cpu):
     expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=60_000)
 
 
-@pytest.mark.skipif(not PICTURES, reason="only with RAY_LABS_PICTURES=folder")
+@pytest.mark.slow
 @pytest.mark.parametrize("lab", ALIKE)
 def test_pictures_and_verdicts(open_lab, lab):
     notebook = run_all(open_lab(lab), lab, 420)
@@ -325,8 +327,9 @@ def _assert_live_sweep(shown):
     assert re.match(r"[1-9]\d* trials · [1-9]\d* complete", headline)
 
 
-def test_lab_11(open_lab):
-    lab = "11_trackers_and_callbacks"
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", [TRACKERS])
+def test_pages_of_the_trackers(open_lab, lab):
     page = open_lab(lab)
     notebook = run_all_but_the_last(page, 420)
     shown = {

@@ -136,6 +136,7 @@ def finish(driver, folder, name):
     return json.loads((folder / f"{name}.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_driver_killed_ten_times_loses_no_complete_trial(start, tmp_path):
     seed = random.randrange(10_000)
     print("random moments from seed", seed)

@@ -9,7 +9,6 @@ was asked for is played: `pytest -m "" -k "03_actors and slow_square"` takes sec
 """
 
 import functools
-import os
 import shutil
 import time
 from datetime import datetime
@@ -135,7 +134,7 @@ def _skip_where_it_cannot_be_judged(lab: str) -> None:
         pytest.skip(f"{NEEDS[lab]} is not installed, and lab {lab[:2]}'s checks judge with it")
 
 
-@pytest.mark.parametrize(("lab", "exercise", "answer", "expected"), rows())
+@pytest.mark.parametrize(("lab", "exercise", "answer", "expected"), list(rows()))
 def test_verdict(lab, exercise, answer, expected, asked, course, record_property):
     _skip_where_it_cannot_be_judged(lab)
     verdicts = play(lab, asked[lab])

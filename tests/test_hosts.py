@@ -13,10 +13,12 @@ from tests.environment import without_ray
 from tests.notebooks import LABS
 
 UNCHANGED = [lab for lab in LABS if lab[:2] in ("01", "02", "03", "04", "12")]
-RUN_HERE = [*UNCHANGED, lose_host.LAB.stem]
 WHY_NOT = hosts.missing()
 
-pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=f"no hosts here: {WHY_NOT}")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(WHY_NOT is not None, reason=f"no hosts here: {WHY_NOT}"),
+]
 
 
 def run_on_hosts(*command: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from ray import cloudpickle, tune
 
 from helpers import plots
-from helpers.check import NotYet, Passed, exercise, run
+from helpers.check import NotYet, Passed, exercise, run, run_without_ray
 from helpers.checks.trials import PauseOnce, run_trial
 
 # --- train_noisy ---
@@ -157,7 +157,7 @@ def walker(answer) -> Passed:
         raise NotYet(f"Your class has no {missing}, which Tune will call.")
     seed = random.randrange(10_000)
     right = _walk(seed, 7)
-    result, first, wrote, second, own = run(_side_by_side, answer, seed, limit=20.0)
+    result, first, wrote, second, own = run_without_ray(_side_by_side, answer, seed, limit=20.0)
     if not isinstance(result, str):
         raise NotYet(
             f'step should return a dict with `position`, as {{"position": 1.5}}; yours returned '
@@ -259,7 +259,7 @@ def no_progress(answer) -> Passed:
             f"Your class has no {missing}. Tune asks each stopper both questions: shall this trial "
             "stop, and shall all."
         )
-    ends, all_of_them, alone, saved = run(_stopped, answer)
+    ends, all_of_them, alone, saved = run_without_ray(_stopped, answer)
     right = _ends(_in_a_row)
     picture = _ends_drawn(ends, right)
     if not saved:
@@ -389,7 +389,7 @@ MACHINES = [(10.0, 3_600.0, 2.0), (60.0, 7_200.0, 30.0), (1.0, 900.0, 0.5), (2.0
 @exercise
 def checkpoint_every(answer) -> Passed:
     """`checkpoint_every(save_s, lifetime_s, step_s)`: Young's interval in whole iterations."""
-    got = run(_intervals, answer, MACHINES)
+    got = run_without_ray(_intervals, answer, MACHINES)
     for every, machine in zip(got, MACHINES, strict=True):
         _judge_interval(every, *machine)
     return Passed("right for all machines.", _cost_drawn(got[0], *MACHINES[0]))

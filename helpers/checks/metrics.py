@@ -9,7 +9,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from helpers import plots
-from helpers.check import CannotJudge, NotYet, Passed, exercise, run
+from helpers.check import CannotJudge, NotYet, Passed, exercise, run_without_ray
 from helpers.prometheus import (
     INSTALL,
     Prometheus,
@@ -326,7 +326,7 @@ def _query(answer) -> str:
             "this check asks a Prometheus of its own, and needs the programs `prometheus` and "
             f"`promtool`, which come together. {INSTALL}"
         )
-    promql = run(answer)
+    promql = run_without_ray(answer)
     if not isinstance(promql, str):
         raise NotYet(
             f"Return the query itself, a string; you returned {type(promql).__name__}. The check "

@@ -12,7 +12,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import Searcher
 
 from helpers import plots
-from helpers.check import NotYet, Passed, exercise, run
+from helpers.check import NotYet, Passed, exercise, run_without_ray
 from helpers.checks.trials import lifespans
 
 
@@ -20,7 +20,9 @@ from helpers.checks.trials import lifespans
 def win_rate(answer) -> Passed:
     """`win_rate(ours, theirs)` -> the share of seeds won, a tie for half, and Wilson's interval."""
     contests = _contests()
-    for (ours, theirs), returned in zip(contests, run(_judged, answer, contests), strict=True):
+    for (ours, theirs), returned in zip(
+        contests, run_without_ray(_judged, answer, contests), strict=True
+    ):
         if isinstance(returned, np.ndarray):
             returned = returned.tolist()
         if not (isinstance(returned, tuple | list) and len(returned) == 3):
@@ -73,7 +75,7 @@ def asha_cuts(answer) -> Passed:
     """`asha_cuts(arrivals, reduction_factor)` agrees with Ray's ASHA at one rung."""
     cases = [(_arrivals(count), factor) for count, factor in ((20, 4), (12, 2), (15, 3), (1, 4))]
     cases.append(([("trial0", 0.5), ("trial1", 0.5), ("trial2", 0.7), ("trial3", 0.6)], 2))
-    answers = run(_cuts, answer, cases)
+    answers = run_without_ray(_cuts, answer, cases)
     for returned in answers:
         if not isinstance(returned, list | tuple):
             raise NotYet(f"Return a list of trials; you returned {str(returned)[:60]}.")
@@ -110,7 +112,7 @@ def ask_tell_search(answer) -> Passed:
     for method in ("suggest", "on_trial_complete", "save", "restore"):
         if getattr(answer, method) is getattr(Searcher, method):
             raise NotYet(f"Your class has no {method}.")
-    seen = run(_drive, answer)
+    seen = run_without_ray(_drive, answer)
     if seen["suggested"] != [{"x": 0.0}, {"x": 1.0}, {"x": 2.0}]:
         raise NotYet(
             f"Asked for three configs, the optimizer gave x = 0, 1 and 2; suggest returned "

@@ -14,7 +14,7 @@ import ray
 from ray.util.state.common import ActorState
 
 from helpers import observe, plots, ui
-from helpers.check import NotYet, Passed, exercise, kill_process, run
+from helpers.check import NotYet, Passed, exercise, kill_process, run, run_without_ray
 from helpers.observe import Task
 
 # --- team ---
@@ -202,7 +202,7 @@ def restarted(answer) -> Passed:
         cases.append(("one for one", children[at], [children[at]]))
         cases.append(("one for all", children[at], children))
         cases.append(("rest for one", children[at], children[at:]))
-    answers, refuses = run(_restarted, answer, children, cases)
+    answers, refuses = run_without_ray(_restarted, answer, children, cases)
     for (strategy, failed, expected), got in zip(cases, answers, strict=True):
         case = f"{strategy}: {', '.join(children)} were started, {failed} failed."
         if not isinstance(got, list | tuple):
