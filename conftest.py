@@ -3,11 +3,10 @@
 import contextlib
 import os
 import statistics
-import tempfile
 
 import pytest
 
-from helpers import session
+from helpers import apart, session
 
 _cleanup = contextlib.ExitStack()
 _environment: dict[str, str] = {}
@@ -20,8 +19,7 @@ def pytest_configure(config):
     if "RAY_ADDRESS" not in os.environ:
         os.environ.update(session.JOINING)  # Ray reads it when it is imported
     # Tests must not touch a learner's progress or session.
-    state = _cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ray-labs-test-"))
-    os.environ["RAY_LABS_STATE"] = state
+    _cleanup.enter_context(apart.state())
 
 
 def pytest_unconfigure(config):

@@ -6,10 +6,8 @@ import json
 import multiprocessing
 import os
 import platform
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
@@ -18,7 +16,7 @@ from unittest import mock
 
 import psutil
 
-from helpers import session
+from helpers import apart, session
 
 ENVIRONMENT = {
     "MPLBACKEND": "Agg",
@@ -57,10 +55,8 @@ def own_ray(say: Callable[[str], None]) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
-        state = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-labs-bench-"))
-        os.environ["RAY_LABS_STATE"] = state
+        stack.enter_context(apart.state())
         os.environ.pop("RAY_ADDRESS", None)
-        stack.callback(shutil.rmtree, session._temp(), ignore_errors=True)
         stack.enter_context(session.start(say=say))
         session.join()
         yield

@@ -1,7 +1,8 @@
-"""Programs that end with the process that started them, however that ends.
+"""What happens when this process has ended, however it ends: a program ends too, or one is run.
 
 A small process, the keeper, leads a POSIX session of its own, out of reach of an interrupted cell,
-and reads a pipe that ends with its parent. Then it ends the program and all that it has started.
+and reads a pipe that ends with its parent. Then it ends the program that it keeps and all that it
+has started, or runs the command that is to be run afterwards.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ import psutil
 from helpers import session
 
 STOP_SECONDS = 5  # after a polite request
+KEEPER_SECONDS = 60  # for a keeper to do its work, which takes 5 on two quiet cores
 
 
 class StartError(RuntimeError):
@@ -49,7 +51,7 @@ def start(
     own = program(command[0])
     folder = folder or tempfile.mkdtemp(prefix="ray-labs-")  # servers leave files where they run
     return subprocess.Popen(
-        [sys.executable, "-m", "helpers.keeper", str(folder), own, *command[1:]],
+        [sys.executable, "-m", "helpers.keeper", "keep", str(folder), own, *command[1:]],
         env={**os.environ, **(environment or {})},
         stdin=subprocess.PIPE,
         stdout=log,
@@ -58,15 +60,43 @@ def start(
     )
 
 
+def afterwards(command: Sequence[str], share: Sequence[int] = ()) -> subprocess.Popen:
+    """Run a command once this process has ended, or once the keeper is asked to.
+
+    Args:
+        command: the program's path and its arguments. What it prints is dropped.
+        share: descriptors of files, such as a lock's, that the keeper holds open until it is done.
+
+    Returns:
+        The keeper. Its exit status is the command's.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "helpers.keeper", "afterwards", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=share,
+        start_new_session=True,
+    )
+
+
 def ask(keeper: subprocess.Popen) -> None:
-    """Have the keeper end the program and all that it started. Twice does no harm."""
+    """Have the keeper do its work now. Twice does no harm."""
     keeper.stdin.close()
 
 
-def stop(keeper: subprocess.Popen) -> None:
-    """The same, and wait until they have ended."""
+def stop(keeper: subprocess.Popen) -> int:
+    """The same, and wait until it is done. Returns the keeper's exit status.
+
+    A keeper that does not come to its end is killed, and all that it started with it.
+    """
     ask(keeper)
-    keeper.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return keeper.wait(KEEPER_SECONDS)
+    started = psutil.Process(keeper.pid).children(recursive=True)
+    keeper.kill()
+    _kill_all(started, keeper.pid)
+    return keeper.wait()
 
 
 def program(name: str) -> str:
@@ -78,7 +108,7 @@ def program(name: str) -> str:
     return found
 
 
-def _keep(folder: str, command: list[str]) -> None:
+def _keep(folder: str, *command: str) -> None:
     """Run the program until it ends or the parent is gone; then end what is left of it."""
     child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL)
     while child.poll() is None and not select.select([sys.stdin], [], [], 0.5)[0]:
@@ -87,23 +117,34 @@ def _keep(folder: str, command: list[str]) -> None:
     child.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(STOP_SECONDS)
-    while left := [one for one in {*started, *_session()} if session.lives(one)]:
+    _kill_all(started, os.getpid())
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _afterwards(*command: str) -> None:
+    """Run the command once the parent is gone."""
+    sys.stdin.read()
+    sys.exit(subprocess.run(command, stdin=subprocess.DEVNULL).returncode)
+
+
+def _kill_all(started: list[psutil.Process], keeper: int) -> None:
+    """Kill these processes and what else is in the keeper's POSIX session, until none is left."""
+    while left := [one for one in {*started, *_session(keeper)} if session.lives(one)]:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         session.wait_until_gone(left, STOP_SECONDS)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
-def _session() -> list[psutil.Process]:
-    """The members of this process's POSIX session, itself left out."""
+def _session(leader: int) -> list[psutil.Process]:
+    """The members of a POSIX session, its leader left out."""
     members = []
     for process in psutil.process_iter():
         with contextlib.suppress(OSError):
-            if os.getsid(process.pid) == os.getsid(0) and process.pid != os.getpid():
+            if os.getsid(process.pid) == leader and process.pid != leader:
                 members.append(process)
     return members
 
 
 if __name__ == "__main__":
-    _keep(sys.argv[1], sys.argv[2:])
+    {"keep": _keep, "afterwards": _afterwards}[sys.argv[1]](*sys.argv[2:])

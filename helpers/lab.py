@@ -1,8 +1,8 @@
 """Open the labs: one Ray, JupyterLab that joins it, and both gone again when you close.
 
 `make lab` runs `python -m helpers.lab`. Ctrl-C, closing the terminal, `kill` and even `kill -9` end
-the Ray and the JupyterLab that were started here, and no others: a small process, the keeper, reads
-a pipe that ends with the launcher, however that ends, and then closes both.
+the Ray and the JupyterLab that were started here, and no others: a small process, the keeper, runs
+`python -m helpers.lab --close` when the launcher has ended, however that ends.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import IO
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
-from helpers import doctor, mnist, paths, session
+from helpers import doctor, keeper, mnist, paths, session
 
 START = "notebooks/00_start_here.ipynb"
 JUPYTER_PORT = 8888
@@ -37,10 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the labs until they are closed. Returns the exit status: 0 closed, 1 failed."""
     parser = argparse.ArgumentParser(prog="python -m helpers.lab", description=__doc__)
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--close", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.keep:
-        return _keep()
+    if options.close:
+        close()
+        return 0
     _on_signals(_interrupt)
     try:
         with _only_one() as lock:
@@ -64,9 +65,10 @@ def _run(lock: IO, browser: bool) -> int:
     if found.blocked:
         raise LabError("The labs cannot start before what is marked ✗ above is put right.")
 
-    if _close():
+    if close():
         _say("Closed what an earlier lab had left running.")
-    keeper = _start_keeper(lock)
+    # It shares the lock, so that this is free only when the lab is closed to the end.
+    closing = keeper.afterwards([sys.executable, "-m", "helpers.lab", "--close"], [lock.fileno()])
     try:
         address = os.environ.get("RAY_ADDRESS")
         if address:
@@ -85,9 +87,8 @@ def _run(lock: IO, browser: bool) -> int:
         return 0
     finally:
         _on_signals(signal.SIG_IGN)  # a second Ctrl-C does no harm
-        keeper.stdin.close()
-        keeper.wait()
-        _close()  # in case the keeper was killed
+        keeper.stop(closing)
+        close()  # in case the keeper was killed
 
 
 def _watch(jupyter: subprocess.Popen, ray: session.Session | None) -> int:
@@ -169,10 +170,7 @@ def _has_browser() -> bool:
 
 @contextlib.contextmanager
 def _only_one():
-    """Hold the clone's lock, or say where the running lab is and give None.
-
-    The keeper shares the lock, so that it is free only when the last lab is closed to the end.
-    """
+    """Hold the clone's lock, or say where the running lab is and give None."""
     paths.state().mkdir(parents=True, exist_ok=True)
     with (paths.state() / "lab.lock").open("w") as lock:
         deadline = time.monotonic() + session.START_SECONDS
@@ -196,25 +194,7 @@ def _only_one():
         yield lock
 
 
-def _start_keeper(lock: IO) -> subprocess.Popen:
-    """Start the process that closes the lab when the launcher closes the pipe, or dies."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "helpers.lab", "--keep"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[lock.fileno()],
-        start_new_session=True,
-    )
-
-
-def _keep() -> int:
-    sys.stdin.read()  # until the launcher is gone
-    _close()
-    return 0
-
-
-def _close() -> bool:
+def close() -> bool:
     """End this clone's JupyterLab and Ray, or what is left of them. Returns: was there any?"""
     jupyter = _jupyter(_recorded().get("jupyter"))
     if jupyter:

@@ -136,9 +136,11 @@ def find(say: Callable[[str], None] = print) -> Session | None:
 def end_all() -> bool:
     """End every Ray of this clone, also one half started or half killed. Returns: was there any?"""
     _file().unlink(missing_ok=True)
-    left = _processes(_temp())
-    _end(left)
-    return bool(left)
+    found = left = _processes(_temp())
+    while left:  # a head that is starting may have started one more
+        _end(left)
+        left = _processes(_temp())
+    return bool(found)
 
 
 def join() -> Session | None:

@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from benchmarks.perfetto import CHROMIUM, OFFLINE
-from helpers import paths, session
+from helpers import apart, paths, session
 from tests.environment import without_ray
 from tests.notebooks import LABS, exercises, read
 
@@ -32,7 +32,13 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is install
 
 
 @pytest.fixture(scope="module")
-def open_lab(tmp_path_factory):
+def state():
+    with apart.state() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def open_lab(tmp_path_factory, state):
     """A running `make lab`, as a function of a lab's name that opens it in a browser.
 
     Every cell is in the page, also those out of sight, and nothing is saved.
@@ -48,7 +54,7 @@ def open_lab(tmp_path_factory):
         file.write_text(json.dumps(content))
     environment = without_ray()
     environment |= {
-        "RAY_LABS_STATE": str(folder / "state"),
+        "RAY_LABS_STATE": str(state),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
     }

@@ -1,13 +1,12 @@
 """Eight kernels at once on one Ray: all start, and one that never pauses leaves room for all."""
 
 import asyncio
-import shutil
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from helpers import paths, session
+from helpers import apart, paths, session
 
 LAB = paths.NOTEBOOKS / "00_start_here.ipynb"
 LEARNERS, LIMIT_S = 7, 300
@@ -65,18 +64,16 @@ async def run_beside_a_flood() -> tuple[int, bool]:
 
 
 @pytest.fixture
-def new_ray(tmp_path, monkeypatch):
+def new_ray(monkeypatch):
     """A Ray on which nothing has run: only there do functions of several programs take turns.
 
     Ray 2.60 goes on counting a task whose program ended before it, as if it held a core. Two of
     these, and a function may have to wait until another's flood is over.
     """
-    monkeypatch.setenv("RAY_LABS_STATE", str(tmp_path))
-    with session.start(say=lambda _: None) as running:
+    with apart.state(), session.start(say=lambda _: None) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
         yield
-    shutil.rmtree(running.temp)
 
 
 def test_a_flood_of_one_kernel_leaves_room_for_seven(new_ray):

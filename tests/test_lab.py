@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers import lab, session
+from helpers import apart, lab, session
 
 STARTING = 240  # seconds; 20 on two quiet cores
 CLOSING = 150  # seconds; 4 on two quiet cores
@@ -64,11 +63,9 @@ class Lab:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("RAY_LABS_STATE", str(tmp_path / "state"))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    yield tmp_path
-    lab._close()
-    shutil.rmtree(session._temp())
+    with apart.state():
+        yield tmp_path
 
 
 @pytest.fixture
@@ -160,7 +157,7 @@ def test_what_a_killed_lab_and_keeper_left_is_closed_by_the_next(folder, cluster
     first = Lab(folder, "first", RAY_ADDRESS=cluster)
     first.opens()
     processes = first.everything()
-    keeper = next(process for process in processes if "--keep" in process.cmdline())
+    keeper = next(process for process in processes if "--close" in process.cmdline())
     keeper.kill()
     first.process.kill()
     first.process.wait()

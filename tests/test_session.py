@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,19 +11,16 @@ import time
 import psutil
 import pytest
 
-from helpers import session
+from helpers import apart, session
 
 SLEEPER = "import signal; print('up', flush=True); signal.pause()"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def state(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_LABS_STATE", str(tmp_path_factory.mktemp("state")))
+def state():
+    with apart.state(), pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
         yield
-        session.end_all()
-        shutil.rmtree(session._temp())
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +149,24 @@ def test_a_killed_head_is_cleaned_up_and_no_stranger_with_it(head):
 
 def head_folders(of):
     return set(of.folder.parent.glob("session_2*"))
+
+
+def test_what_a_head_starts_while_it_is_ended_is_ended_too(state, monkeypatch):
+    arguments = ("start", "--head", f"--temp-dir={session._temp()}")
+    heads, end = [stranger(*arguments)], session._end
+
+    def late(processes):
+        if len(heads) == 1:
+            heads.append(stranger(*arguments))
+        end(processes)
+
+    monkeypatch.setattr(session, "_end", late)
+    assert session.end_all() and not session.end_all()
+    with contextlib.ExitStack() as cleanup:
+        for head in heads:
+            cleanup.callback(head.communicate)
+            cleanup.callback(head.kill)
+        assert [head.poll() for head in heads] == [-signal.SIGTERM] * 2
 
 
 def test_a_record_of_another_process_is_not_believed(state):

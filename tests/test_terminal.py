@@ -46,6 +46,15 @@ def test_it_ends_with_all_that_it_started(command):
     terminal.close()
 
 
+def test_it_ends_also_where_its_keeper_does_not_answer(command, monkeypatch):
+    monkeypatch.setattr(keeper, "KEEPER_SECONDS", 1)
+    terminal = Terminal(command, until="up")
+    own = [psutil.Process(terminal._keeper.pid), *terminal.processes()]
+    own[0].suspend()
+    terminal.close()
+    assert len(own) == 4 and not any(map(session.lives, own))
+
+
 def test_it_is_killed_at_once(command):
     terminal = Terminal(command, until="up")
     own = terminal.processes()
