@@ -14,13 +14,16 @@ import ray
 
 from helpers import observe, plots, ui
 from helpers.check import NotYet, Passed, exercise, kill_process, run, start_workers
+from helpers.checks.news import newest
 from helpers.observe import Task, overlap
 
 START_S = 30.0  # for a process to start on a busy machine
 LIMIT_S = 10.0  # for an answer, once the processes that it needs have started
-ANSWER_S = 5.0  # for a call that has nothing to wait for
-UNDER_WAY_S = 1.0  # a call that was sent and not waited for has arrived by then
-EARLY_S = 0.4  # an answer that waits for nothing comes within this time
+ANSWER_S = 5.0  # for a call of an actor that has started, a thousand times what it takes
+# These three are for `newest`, which gives a busy machine more.
+LATER_S = 1.0  # until there is no more to come of tasks that were not waited for
+UNDER_WAY_S = 1.0  # until a call that was sent and not waited for has arrived
+EARLY_S = 0.4  # until an answer is there that waits for nothing
 
 
 @exercise
@@ -375,11 +378,10 @@ def _report(answer, board):
 
     answer(function, items, board)
     returned = time.time()
-    reports, calls, counted = ray.get(board.read.remote())
-    deadline = time.monotonic() + 1
-    while len(counted) < len(items) and time.monotonic() < deadline:
-        time.sleep(0.1)
-        _, calls, counted = ray.get(board.read.remote())
+    reports, _, _ = ray.get(board.read.remote())
+    _, calls, counted = newest(
+        lambda: ray.get(board.read.remote()), lambda told: len(told[2]) >= len(items), LATER_S
+    )
     return {
         "items": items,
         "here": os.getpid(),
@@ -393,7 +395,7 @@ def _report(answer, board):
 
 TWICE = 3
 ITEMS = [0, 1, 2, TWICE, TWICE, 4, 5]
-PATIENCE_S = 3.0  # how long the slow actor waits for the quick one to do all the rest
+PATIENCE_S = 2.5  # the slow actor waits so long for the quick one to do one more item
 
 
 class Result(NamedTuple):
@@ -409,22 +411,26 @@ class _Worker:
 
     def __init__(self, name, slow=None):
         self.name, self.slow, self.calls = name, slow, []
-        self.held = self.released = threading.Event()
+        self.heard, self.released = time.monotonic(), threading.Event()
 
     def work(self, item):
         start = time.time()
         if self.name == "slow" and not self.calls:
-            self.released.wait(PATIENCE_S)
+            self.heard = time.monotonic()
+            while not self.released.wait(0.02) and time.monotonic() < self.heard + PATIENCE_S:
+                pass
         else:
             time.sleep(0.03)
         self.calls.append((self.name, item, start, time.time()))
-        if self.slow is not None and len(self.calls) == len(ITEMS) - 1:
-            self.slow.release.remote()
+        if self.slow is not None:
+            self.slow.hear.remote(len(self.calls))
         return Result(item, self.name, len(self.calls))
 
     @ray.method(concurrency_group="check")
-    def release(self):
-        self.released.set()
+    def hear(self, done):
+        self.heard = time.monotonic()
+        if done == len(ITEMS) - 1:
+            self.released.set()
 
     @ray.method(concurrency_group="check")
     def read(self):
@@ -490,6 +496,7 @@ def _survive(answer):
     story = []
     if error := _start_error(actor, name):
         return [("broken", "first", error)]
+    ray.get(storage.read.remote())  # it has started too, which a Survivor need not have waited for
     for n in (3, 4):
         if not _add(actor, n, story):
             return story
@@ -554,12 +561,15 @@ def _add_slowly(actor, storage, n, story) -> bool:
         if time.monotonic() > deadline:
             story.append(("silent", n))
             return False
-    early, _ = ray.wait([ref], timeout=EARLY_S)
+
+    def look():
+        _, saves = ray.get(storage.read.remote())
+        return bool(ray.wait([ref], timeout=0)[0]), saves
+
+    early, _ = newest(look, lambda seen: seen[0], EARLY_S)
     if early:
         total = ray.get(ref)  # an exception is the learner's own
-        deadline = time.monotonic() + UNDER_WAY_S
-        while saves == saves_before and time.monotonic() < deadline:
-            _, saves = ray.get(storage.read.remote())
+        _, saves = newest(look, lambda seen: seen[1] > saves_before, UNDER_WAY_S)
         story.append(("early", n, saves - saves_before, total))
         return False
     ray.get(storage.open.remote())

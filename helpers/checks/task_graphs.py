@@ -11,12 +11,13 @@ import ray
 
 from helpers import plots, ui
 from helpers.check import NotYet, Passed, exercise, run, start_two_workers
+from helpers.checks.news import newest
 from helpers.observe import Task, overlap
 
 STAGES = ("load", "normalize", "extract", "loss")
 SIZES = (11, 8, 6, 1)  # numbers of values to add; the check draws the first
 REF = "an ObjectRef"
-LAST_S = 0.6  # the last item takes so long that all others end well before it
+LAST_S = 0.6  # the last item waits so long for one more result to come out, before it ends
 LIMIT_S = 10.0  # for an answer, once the workers that it needs have started
 
 
@@ -164,7 +165,7 @@ def tree_sum(answer) -> Passed:
 def at_most(answer) -> Passed:
     """`at_most(function, items, limit)` yields results as they finish, `limit` in flight."""
     items, limit = 14, 3
-    seen = run(_at_most, answer, items, limit, limit=LIMIT_S, setup=start_two_workers)
+    seen = run(_at_most, answer, items, limit, limit=LIMIT_S, setup=_workers_and_counter)
     if "returned" in seen:
         raise NotYet(
             f"at_most returned a {seen['returned']}, when all was over. Make it a generator: "
@@ -453,12 +454,35 @@ def _draw_sum(total, size: int):
     return figure
 
 
-def _at_most(answer, count, limit, share):
+class _Counter:
+    """How many results have come out."""
+
+    def __init__(self):
+        self.out = 0
+
+    def add(self):
+        self.out += 1
+
+    def count(self):
+        return self.out
+
+
+def _workers_and_counter(*_):
+    counter = ray.remote(num_cpus=0)(_Counter).remote()
+    share = start_two_workers()
+    ray.get(counter.count.remote())
+    return share, counter
+
+
+def _at_most(answer, count, limit, ready):
+    share, counter = ready
     taken, submitted, results = [], [], []
 
     @ray.remote(num_cpus=share)
     def work(item):
-        threading.Event().wait({0: 0.3, 3: 0.3, count - 1: LAST_S}.get(item, 0.06))
+        threading.Event().wait(0.3 if item in (0, 3) else 0.06)
+        if item == count - 1:
+            newest(lambda: ray.get(counter.count.remote()), lambda out: out >= count - 1, LAST_S)
         return {"item": item, "end": time.time()}
 
     submit = work.remote
@@ -480,6 +504,7 @@ def _at_most(answer, count, limit, share):
     for value in returned:
         known = isinstance(value, dict) and "item" in value
         results.append((value if known else f"{type(value).__name__}", time.time()))
+        counter.add.remote()
     return {"taken": taken, "submitted": submitted, "results": results}
 
 
