@@ -106,7 +106,7 @@ def start(num_cpus: int | None = None, say: Callable[[str], None] = print) -> Se
     nothing is left running then.
     """
     temp = _temp()
-    with _alone(temp):
+    with _alone(temp, say):
         if running := find(say):
             raise SessionError(f"This clone's Ray is already running, at {running.address}.")
         if end_all():
@@ -354,10 +354,14 @@ def _temp() -> str:
 
 
 @contextlib.contextmanager
-def _alone(temp: str) -> Iterator[None]:
-    """One start at a time."""
-    with open(f"{temp}/starting.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def _alone(temp: str, say: Callable[[str], None]) -> Iterator[None]:
+    """One start at a time, of all clones of this user: two would choose the same ports."""
+    with open(Path(temp).parent / "starting.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another Ray of yours is just starting; this one starts after it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from helpers import paths
-from tests import hosts, lose_host
+from tests import hosts
 from tests.environment import without_ray
 from tests.notebooks import LABS
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -167,6 +168,28 @@ def test_what_a_head_starts_while_it_is_ended_is_ended_too(state, monkeypatch):
             cleanup.callback(head.communicate)
             cleanup.callback(head.kill)
         assert [head.poll() for head in heads] == [-signal.SIGTERM] * 2
+
+
+def test_another_clone_waits_until_the_first_has_its_ports(state, tmp_path, monkeypatch):
+    said, entered = [], threading.Event()
+
+    def start_another():
+        with session._alone(other, said.append):
+            entered.set()
+
+    with session._alone(session._temp(), said.append):
+        monkeypatch.setenv("RAY_LABS_STATE", str(tmp_path))
+        other = session._temp()
+        thread = threading.Thread(target=start_another)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert said == ["Another Ray of yours is just starting; this one starts after it."]
+        assert not entered.is_set()
+    thread.join(30)
+    assert entered.is_set()
+    os.rmdir(other)
 
 
 def test_a_record_of_another_process_is_not_believed(state):
