@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 from ray import cloudpickle
+from ray.util.state import list_tasks
 
 from helpers import check, observe, plots
 from helpers.observe import Task
@@ -79,8 +80,13 @@ def test_says_who_has_not_ended(ray, monkeypatch):
     def never():
         threading.Event().wait()
 
+    gcs = ray.get_runtime_context().gcs_address
     with pytest.raises(TimeoutError, match="the end of never"), observe.tasks():
         ref = never.remote()
+        deadline = time.monotonic() + 60
+        while not list_tasks(address=gcs, filters=[("task_id", "=", ref.task_id().hex())]):
+            assert time.monotonic() < deadline, "Ray does not know of it"
+            time.sleep(0.05)
     ray.cancel(ref, force=True)
 
 

@@ -20,7 +20,7 @@ def newest(
     """
     told, since, asked = ask(), time.monotonic(), 0
     while not enough(told) and (asked < asks or time.monotonic() < since + still_s):
-        time.sleep(still_s / asks / 2)
+        time.sleep(min(0.05, still_s / asks / 2))
         before, told = told, ask()
         asked += 1
         if told != before:
