@@ -8,7 +8,6 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 INSTALLED := $(VENV)/installed
 RUN := $(VENV)/bin/python
-EXTRAS := test,bench,searchers,trackers,storage
 
 .PHONY: help lab test test-all style bench install clean
 
@@ -45,12 +44,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m helpers.doctor --before-install
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@$(RUN) -m pip install -c constraints.txt -e ".[$(EXTRAS)]" || { \
-		echo "Installing did not finish; the reason is above. Is there a network?"; \
-		echo "Run the same command again: what was downloaded is not downloaded twice."; \
-		exit 1; }
-	@$(RUN) -m pip install -q -c constraints.txt -e ".[bohb]" || \
-		echo "BOHB is left out: a part of it is compiled, and that failed. Only lab 09 uses it."
+	@$(RUN) -m helpers.install
 	@# It asks for news from the internet before the first cell.
 	@$(VENV)/bin/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" 2>/dev/null
 	@$(RUN) -m helpers.mnist || true
