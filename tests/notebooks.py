@@ -54,19 +54,21 @@ def exercises(lab: str) -> list[Exercise]:
 def needed(lab: str, sources: Iterable[str]) -> list[int]:
     """Which code cells of a lab must have run before the code in `sources` can run there.
 
-    These are the first one, which joins Ray, and, followed backwards, all that bind a name that is
-    used later. The cells of exercises are left out.
+    These are those up to the first `ray.init()`, those with the tag `exercises-need`, and, followed
+    backwards, all that bind a name that is used later. The cells of exercises are left out.
 
     Returns their places in the notebook, in its order.
     """
     cells = read(lab)["cells"]
     theirs = {place for one in exercises(lab) for place in (one.index, one.index + 1)}
     code = [place for place, cell in enumerate(cells) if cell["cell_type"] == "code"]
+    start = next(place for place in code if "ray.init(" in cells[place]["source"])
     used = set().union(*(_names(source)[1] for source in sources))
     found = []
     for place in reversed([place for place in code if place not in theirs]):
         bound, uses = _names(cells[place]["source"])
-        if bound & used or place == code[0]:
+        tagged = "exercises-need" in cells[place]["metadata"].get("tags", [])
+        if place <= start or tagged or bound & used:
             found.append(place)
             used |= uses
     return found[::-1]

@@ -1,15 +1,18 @@
 """The exercise engine: one verdict whatever the learner's code does, and nothing left behind."""
 
 import os
+import subprocess
 import sys
 import threading
 import time
+from typing import NamedTuple
 
 import psutil
 import pytest
 from ray import cloudpickle
 
-from helpers import check, progress
+from helpers import check, progress, session
+from tests.kernel import kernel
 
 # As if the answers below stood in a notebook: workers get them by value.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -28,11 +31,28 @@ def doubled(answer):
     return check.Passed("twice as much.")
 
 
+@check.exercise
+def doubled_without_ray(answer):
+    value = check.run_without_ray(answer, 21, limit=3)
+    if value != 42:
+        raise check.NotYet(f"the double of 21 is 42, not {value}")
+    return check.Passed("twice as much.")
+
+
+@pytest.fixture(params=[doubled, doubled_without_ray], ids=lambda check: check.__name__)
+def judge(request, ray):
+    """A check of each of the two ways to run an answer."""
+    return request.param
+
+
 def status(answer) -> str:
     return doubled(answer).status
 
 
-def test_right_wrong_and_untouched(ray):
+def test_right_wrong_and_untouched(judge):
+    def status(answer):
+        return judge(answer).status
+
     def stub(x):
         """Return twice x."""
         ...
@@ -53,16 +73,16 @@ def test_right_wrong_and_untouched(ray):
     assert status(lambda x: None) == "not started"
     assert status(lambda x: 5) == "not yet"
     assert status(lambda x: 2 * x) == "done"
-    verdict = doubled(lambda x: x)
+    verdict = judge(lambda x: x)
     assert (verdict.status, verdict.message) == ("not yet", "the double of 21 is 42, not 21")
 
 
-def test_an_error_is_shown_with_the_line_that_raised_it(ray):
+def test_an_error_is_shown_with_the_line_that_raised_it(judge):
     def broken(x):
         nothing = 0
         return x / nothing
 
-    verdict = doubled(broken)
+    verdict = judge(broken)
     assert verdict.status == "not yet"
     assert "ZeroDivisionError: division by zero" in verdict.message
     assert "return x / nothing" in verdict.message
@@ -107,9 +127,9 @@ def refers_to_a_lock(x):
         (7, "not callable"),
     ],
 )
-def test_hopeless_answers_get_a_sentence(ray, answer, sentence):
+def test_hopeless_answers_get_a_sentence(judge, answer, sentence):
     began = time.monotonic()
-    verdict = doubled(answer)
+    verdict = judge(answer)
     assert verdict.status == "not yet"
     assert sentence in verdict.message
     assert "Traceback" not in verdict.message
@@ -153,6 +173,72 @@ def _title(process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def test_what_an_answer_started_without_ray_ends_with_it():
+    pid = check.run_without_ray(lambda: subprocess.Popen(["sleep", "600"]).pid)
+    assert gone(pid)
+
+
+PRINTS_AND_HANGS = """
+import os, threading
+from helpers import check
+
+def hang():
+    print(os.getpid())
+    threading.Event().wait()
+
+if __name__ == "__main__":
+    check.run_without_ray(hang, limit=600)
+"""
+
+
+def test_an_answer_without_ray_ends_with_the_kernel():
+    with kernel(PRINTS_AND_HANGS) as running:
+        pid = int(running.stdout.readline())
+        assert psutil.pid_exists(pid)
+    assert gone(pid)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends soon, or has."""
+    try:
+        return session.wait_until_gone([psutil.Process(pid)], 60)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_an_answer_without_ray_starts_no_ray():
+    def asks_ray():
+        return ray.put(1)
+
+    import ray
+
+    with pytest.raises(check.NotYet, match=r"RaySystemError: .*not been started"):
+        check.run_without_ray(asks_ray, limit=60)
+
+
+def test_a_limit_counts_slower_where_no_core_is_idle(monkeypatch):
+    def waited(idle: float) -> float:
+        """Seconds that a limit of one lasts where this share of the cores is idle."""
+        now = [0.0]
+
+        def wait(seconds):
+            now[0] += seconds
+
+        monkeypatch.setattr(check.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(
+            check.psutil, "cpu_times", lambda: Idle(now[0] * idle * psutil.cpu_count())
+        )
+        assert not check._in_time(wait, 1)
+        return now[0]
+
+    assert waited(idle=1.0) == pytest.approx(1, abs=check.LOOK_S)
+    assert waited(idle=0.0) == pytest.approx(4, abs=check.LOOK_S)
+
+
+class Idle(NamedTuple):
+    idle: float
 
 
 def test_a_failing_check_never_shows_its_own_traceback(ray, monkeypatch):
