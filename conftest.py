@@ -37,9 +37,9 @@ def pytest_collection_modifyitems(config, items):
     wanted = config.getoption("--lab")
     if wanted is None:
         return
-    left_out = [item for item in items if _lab_of(item) != (None if wanted == "none" else wanted)]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
+    wanted = None if wanted == "none" else wanted
+    config.hook.pytest_deselected(items=[item for item in items if _lab_of(item) != wanted])
+    items[:] = [item for item in items if _lab_of(item) == wanted]
 
 
 def _lab_of(item: pytest.Item) -> str | None:

@@ -5,7 +5,7 @@ cells of the lab that they need. The solution is played last, with RAY_LABS_STRI
 
 `make test` plays the stub, the first wrong answers and the solution of every exercise, `make
 test-all` plays all answers and besides runs each lab solved from its top to its bottom. Only what
-was asked for is played: `pytest -m "" -k "03_actors and slow_square"` takes seconds.
+was asked for is played: `pytest -m "" -k "03_actors and tally"` takes seconds.
 """
 
 import functools
@@ -104,7 +104,7 @@ def _verdict(cell) -> str:
 def _seconds(cell) -> float:
     """How long the kernel took for a cell."""
     times = cell.metadata["execution"]
-    start, end = (times[f"{kind}"] for kind in ("iopub.status.busy", "iopub.status.idle"))
+    start, end = (times[f"iopub.status.{kind}"] for kind in ("busy", "idle"))
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
