@@ -9,6 +9,10 @@ VENV := .venv
 INSTALLED := $(VENV)/installed
 RUN := $(VENV)/bin/python
 
+# Tests run in this many lanes, each with a Ray of its own; a lab is never split between them.
+LANES ?= 2
+PYTEST := $(RUN) -m pytest --numprocesses $(LANES) --dist loadgroup --no-loadscope-reorder
+
 .PHONY: help lab test test-all style bench install clean
 
 help:
@@ -23,10 +27,10 @@ lab: install
 	@$(RUN) -m helpers.lab
 
 test: style
-	$(RUN) -m pytest
+	$(PYTEST)
 
 test-all: style
-	$(RUN) -m pytest -m "" $(if $(LAB),--lab $(LAB))
+	$(PYTEST) -m "" $(if $(LAB),--lab $(LAB))
 
 style: install
 	$(RUN) -m ruff check .

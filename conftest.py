@@ -1,4 +1,7 @@
-"""One Ray for a whole test run, as for a whole course: the running one, else one of its own."""
+"""One Ray for a whole test run, as for a whole course: the running one, else one of its own.
+
+`make test` runs the tests in two lanes (pytest-xdist), and each lane has a Ray of its own.
+"""
 
 import contextlib
 import os
@@ -13,7 +16,10 @@ _environment: dict[str, str] = {}
 
 
 def pytest_configure(config):
-    running = session.find(say=lambda _: None)
+    in_lane = hasattr(config, "workerinput")
+    if config.option.dist != "no" and not in_lane:
+        return  # this process only hands out tests
+    running = None if in_lane else session.find(say=lambda _: None)
     if running and "RAY_ADDRESS" not in os.environ:
         _environment.update(running.environment())
     if "RAY_ADDRESS" not in os.environ:
@@ -32,8 +38,11 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
 def pytest_collection_modifyitems(config, items):
-    """Keep what belongs to the lab that was asked for."""
+    """Keep what belongs to the lab that was asked for, and what belongs together in one lane."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_lab_of(item) or "none"))
     wanted = config.getoption("--lab")
     if wanted is None:
         return
