@@ -151,21 +151,26 @@ def run(
         NotYet: it raised, ran past the limit, or returned what cannot leave its process.
     """
     _pickled(function)
-    outcomes = _attempt.options(name=observe.CHECK).remote(function, args, setup)
-    try:
-        busy = (
-            f"Ray had no worker process for your code within {START_LIMIT_S:g} s, so it did not "
-            "run. Is something else busy there? Run this check again, or the lab from the top."
-        )
-        if ray.get(_next(outcomes, START_LIMIT_S, busy)) != STARTED:
-            raise RuntimeError("the worker did not say that it started")
-        outcome = ray.get(_next(outcomes, limit, LATE.format(limit)))
-    except ray.exceptions.RayError as error:
-        raise NotYet(ENDED.format(_first_line(error))) from None
-    finally:
-        # What it started ends with it. A recursive cancel names those workers once more, later,
-        # when one of them may serve the next check.
-        ray.cancel(outcomes, force=True, recursive=False)
+    for last in (False, True):
+        outcomes = _attempt.options(name=observe.CHECK).remote(function, args, setup)
+        started = False
+        try:
+            busy = (
+                f"Ray had no worker process for your code within {START_LIMIT_S:g} s, so it did "
+                "not run. Is something else busy there? Run this check again, or the lab from the "
+                "top."
+            )
+            started = ray.get(_next(outcomes, START_LIMIT_S, busy)) == STARTED
+            outcome = ray.get(_next(outcomes, limit, LATE.format(limit)))
+            break
+        except ray.exceptions.RayError as error:
+            # Ray may hand a task to the process of the check before, which is just being ended.
+            if started or last or not isinstance(error, ray.exceptions.WorkerCrashedError):
+                raise NotYet(ENDED.format(_first_line(error))) from None
+        finally:
+            # What it started ends with it. A recursive cancel names those workers once more,
+            # later, when one of them may serve the next check.
+            ray.cancel(outcomes, force=True, recursive=False)
     return _value(function, args, *outcome)
 
 
@@ -179,9 +184,27 @@ def run_without_ray(
 
     Args, Returns and Raises are those of `run`.
     """
+    return _run_in_copy(None, function, args, limit, setup)
+
+
+def run_as_driver(
+    function: Callable, *args: Any, limit: float = RUN_LIMIT_S, setup: Callable | None = None
+) -> Any:
+    """Call the learner's function like `run`, as a program of its own that joins this Ray.
+
+    Its process is there at once, as that of `run_without_ray`, but Ray starts new workers for what
+    it starts: this is for checks that import much and start little. What it prints is not shown.
+
+    Args, Returns and Raises are those of `run`.
+    """
+    address = ray.get_runtime_context().gcs_address
+    return _run_in_copy(address, function, args, limit, setup)
+
+
+def _run_in_copy(address: str | None, function, args, limit, setup) -> Any:
     call = _pickled((function, args, setup))
     ours, theirs = _forks.Pipe()
-    process = _forks.Process(target=_copy, args=(theirs, call))
+    process = _forks.Process(target=_copy, args=(theirs, address, call))
     process.start()
     theirs.close()
     try:
@@ -313,17 +336,22 @@ def _attempt(function, args, setup):
     threading.Event().wait()
 
 
-def _copy(driver, call: bytes) -> None:
-    """What the process of `run_without_ray` does: the call, then wait to be ended."""
+def _copy(kernel, address: str | None, call: bytes) -> None:
+    """What the copied process does: join Ray if there is an address, the call, wait for its end."""
     os.setsid()  # so that what the learner's code starts ends with it
-    threading.Thread(target=_end_with_the_driver, daemon=True).start()
+    threading.Thread(target=_end_with_the_kernel, daemon=True).start()
     sys.stdout.reconfigure(line_buffering=True)  # this process is killed, and would keep the rest
+    if address:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        ray.init(address, logging_level="error", log_to_driver=False)
     for step in _steps(*cloudpickle.loads(call)):
-        driver.send(step)
+        kernel.send(step)
     threading.Event().wait()
 
 
-def _end_with_the_driver() -> None:
+def _end_with_the_kernel() -> None:
     multiprocessing.parent_process().join()
     os.killpg(0, signal.SIGKILL)
 

@@ -33,15 +33,23 @@ def doubled_without_ray(answer):
     return _doubled(check.run_without_ray(answer, 21, limit=3))
 
 
+@check.exercise
+def doubled_as_driver(answer):
+    return _doubled(check.run_as_driver(answer, 21, limit=3))
+
+
 def _doubled(value) -> check.Passed:
     if value != 42:
         raise check.NotYet(f"the double of 21 is 42, not {value}")
     return check.Passed("twice as much.")
 
 
-@pytest.fixture(params=[doubled, doubled_without_ray], ids=lambda check: check.__name__)
+CHECKS = [doubled, doubled_without_ray, doubled_as_driver]
+
+
+@pytest.fixture(params=CHECKS, ids=lambda check: check.__name__)
 def judge(request, ray):
-    """A check of each of the two ways to run an answer."""
+    """A check of each of the three ways to run an answer."""
     return request.param
 
 
@@ -136,7 +144,27 @@ def test_hopeless_answers_get_a_sentence(judge, answer, sentence):
     assert time.monotonic() - began < 60, "a check that hangs"
 
 
-def test_nothing_is_left_running(ray):
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_an_answer_whose_process_dies_before_it_began_is_run_once_more(ray, tmp_path, deaths):
+    def dies(*_):
+        begun = tmp_path / str(len(list(tmp_path.iterdir())))
+        begun.touch()
+        if int(begun.name) < deaths:
+            os._exit(1)
+
+    def double(x, _):
+        return 2 * x
+
+    if deaths == 1:
+        assert check.run(double, 21, setup=dies) == 42
+    else:
+        with pytest.raises(check.NotYet, match="ended the process"):
+            check.run(double, 21, setup=dies)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("run", [check.run, check.run_as_driver], ids=lambda run: run.__name__)
+def test_nothing_is_left_running(ray, run):
     names = ("ray_labs_task_left_behind", "RayLabsActorLeftBehind")
 
     def leaves_a_mess(x):
@@ -160,7 +188,7 @@ def test_nothing_is_left_running(ray):
         globals()["keep"] = actor, left
         return 2 * x
 
-    assert check.run(leaves_a_mess, 21, limit=60) == 42
+    assert run(leaves_a_mess, 21, limit=60) == 42
     deadline = time.monotonic() + 20
     while left := [
         t for t in map(_title, psutil.process_iter()) if "LeftBehind" in t or "left_b" in t

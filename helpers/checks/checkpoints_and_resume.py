@@ -11,8 +11,8 @@ import numpy as np
 from ray import cloudpickle, tune
 
 from helpers import plots
-from helpers.check import NotYet, Passed, exercise, run, run_without_ray
-from helpers.checks.trials import PauseOnce, run_trial
+from helpers.check import NotYet, Passed, exercise, run_as_driver, run_without_ray
+from helpers.checks.trials import run_trial
 
 # --- train_noisy ---
 
@@ -24,7 +24,7 @@ def train_noisy(answer) -> Passed:
     """`train_noisy(config)`: a Gaussian walk that a pause does not change."""
     config = {"seed": random.randrange(10_000), "steps": STEPS}
     undisturbed = _walk(config["seed"], STEPS)
-    lives = run(_lives, answer, config, limit=60.0)
+    lives = run_as_driver(_lives, answer, config, limit=60.0)
     if not any(lives):
         raise NotYet("Tune received no result from your trainable. Where does it call tune.report?")
     if any("position" not in report for life in lives for report in life):
@@ -101,7 +101,7 @@ def train_noisy(answer) -> Passed:
 def _lives(trainable, config):
     """What Tune was told in each of the trial's two lives, without results that hold nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        _, lives = run_trial(trainable, config, folder, PauseOnce(PAUSED_AFTER))
+        _, lives = run_trial(trainable, config, folder, PAUSED_AFTER)
     own = {"position", *(key for life in lives for report in life for key in report)} - _TUNES
     return [
         [

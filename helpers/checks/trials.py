@@ -1,5 +1,6 @@
 """What the checks of Tune's labs share: a real trial, and pretended ones under a scheduler."""
 
+import os
 from collections.abc import Callable
 
 from ray import tune
@@ -7,7 +8,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 
 def run_trial(
-    trainable: Callable, config: dict, folder: str, scheduler: TrialScheduler | None = None
+    trainable: Callable, config: dict, folder: str, pause_after: int | None = None
 ) -> tuple[tune.Result, list[list[dict]]]:
     """Run one real trial, and listen to it.
 
@@ -15,7 +16,7 @@ def run_trial(
         trainable: the learner's; it asks for a hundredth of a core, so that it starts at once.
         config: what it is called with.
         folder: where Tune may keep its files and the checkpoints.
-        scheduler: what may pause the trial; by default nothing does.
+        pause_after: pause it once, after so many reports, and let it go on, as PBT does.
 
     Returns:
         The trial's result, and what Tune was told: a list of results for each of the trial's
@@ -23,40 +24,37 @@ def run_trial(
 
     Raises whatever the trainable raised.
     """
-    lives = []
-
-    class Listener(tune.Callback):
-        def on_trial_start(self, iteration, trials, trial, **info):
-            lives.append([])
-
-        def on_trial_result(self, iteration, trials, trial, result, **info):
-            lives[-1].append(dict(result))
-
+    listener = _Listener(pause_after)
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # it takes a second to import them
     results = tune.Tuner(
         tune.with_resources(trainable, {"cpu": 0.01}),
         param_space=config,
-        tune_config=tune.TuneConfig(scheduler=scheduler, reuse_actors=True),
-        run_config=tune.RunConfig(storage_path=folder, callbacks=[Listener()], verbose=0),
+        tune_config=tune.TuneConfig(scheduler=listener, reuse_actors=True),
+        run_config=tune.RunConfig(storage_path=folder, verbose=0),
     ).fit()
     if results.errors:
         raise results.errors[0]
-    return results[0], lives
+    return results[0], listener.lives
 
 
-class PauseOnce(FIFOScheduler):
-    """Pauses a trial once and lets it go on, as PBT does.
+class _Listener(FIFOScheduler):
+    """Keeps what the trial reports, in `lives`, and pauses it once.
 
-    Args:
-        reports: after how many of them.
+    A scheduler, not a callback: given a callback of ours Tune imports MLflow and Weights & Biases,
+    to count for its usage statistics whose callback it is.
     """
 
-    def __init__(self, reports: int):
+    def __init__(self, pause_after: int | None):
         super().__init__()
-        self.reports, self.paused = reports, False
+        self.pause_after = pause_after
+        self.lives: list[list[dict]] = [[]]
 
     def on_trial_result(self, tune_controller, trial, result):
-        if result["training_iteration"] == self.reports and not self.paused:
-            self.paused = True
+        life, number = self.lives[-1], result["training_iteration"]
+        if not life or number != life[-1]["training_iteration"]:  # Tune tells the last one twice
+            life.append(dict(result))
+        if number == self.pause_after and len(self.lives) == 1:
+            self.lives.append([])
             return TrialScheduler.PAUSE
         return TrialScheduler.CONTINUE
 

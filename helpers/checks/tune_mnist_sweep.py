@@ -11,7 +11,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.hyperopt import HyperOptSearch
 
 from helpers import plots
-from helpers.check import NotYet, Passed, exercise, run, run_without_ray
+from helpers.check import NotYet, Passed, exercise, run_as_driver, run_without_ray
 from helpers.checks.trials import lifespans, run_trial
 
 logging.getLogger("hyperopt.pyll.base").disabled = True  # the verdict says it in a sentence
@@ -69,7 +69,7 @@ def my_space(answer) -> Passed:
 def train_curve(answer) -> Passed:
     """`train_curve(config)` reports `score` = 1 - lr ** step after each of `steps` steps."""
     config = {"lr": 0.5 + random.random() / 4, "steps": 4}
-    reports = run(_reports, answer, config, limit=30.0)
+    reports = run_as_driver(_reports, answer, config, limit=30.0)
     expected = [1 - config["lr"] ** step for step in range(1, 5)]
     if not reports:
         raise NotYet("Tune received no result from your trainable. Where does it call tune.report?")

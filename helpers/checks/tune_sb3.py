@@ -12,8 +12,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 from helpers import plots
-from helpers.check import NotYet, Passed, exercise, run, run_without_ray
-from helpers.checks.trials import PauseOnce, lifespans, run_trial
+from helpers.check import NotYet, Passed, exercise, run_as_driver, run_without_ray
+from helpers.checks.trials import lifespans, run_trial
 
 # --- episodes ---
 
@@ -124,7 +124,7 @@ def train_a2c(answer) -> Passed:
     # Enough for an episode of each of eight environments between two reports.
     every, reports = 1_600, 4
     config = {"steps": reports * every, "every": every}
-    lives, went_on = run(_lives, answer, config, limit=60.0)
+    lives, went_on = run_as_driver(_lives, answer, config, limit=60.0)
     wanted = [every * number for number in range(1, reports + 1)]
     said = " and ".join(", ".join(map(str, life)) or "nothing" for life in lives)
     if not lives[0]:
@@ -165,7 +165,7 @@ def train_a2c(answer) -> Passed:
 def _lives(trainable, config):
     """The steps that Tune was told of, a list a life, and whether one network learned in all."""
     with tempfile.TemporaryDirectory() as folder:
-        result, lives = run_trial(trainable, config, folder, PauseOnce(1))
+        result, lives = run_trial(trainable, config, folder, pause_after=1)
         steps = [[report.get("steps") for report in life] for life in lives]
         if not result.checkpoint:
             return steps, False
