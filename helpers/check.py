@@ -171,6 +171,7 @@ def run(
             # What it started ends with it. A recursive cancel names those workers once more,
             # later, when one of them may serve the next check.
             ray.cancel(outcomes, force=True, recursive=False)
+            _ready.options(name=observe.CHECK).remote()
     return _value(function, args, *outcome)
 
 
@@ -266,6 +267,9 @@ def kill_process(actor: ActorState) -> None:
     """
     if actor.state != "ALIVE":  # its pid may be 0, which is a signal's word for a whole group
         raise ValueError(f"the actor {actor.actor_id} is {actor.state}, so there is none to end")
+    if actor.node_id == ray.get_runtime_context().get_node_id():
+        os.kill(actor.pid, signal.SIGKILL)
+        return
     there = NodeAffinitySchedulingStrategy(actor.node_id, soft=False)
     ray.get(_kill.options(scheduling_strategy=there).remote(actor.pid))
 
@@ -334,6 +338,11 @@ def _attempt(function, args, setup):
     # Wait for the driver to end this process by force: Ray then ends at once what it started.
     # Of a process that leaves by itself it asks a busy actor politely, and waits for half a minute.
     threading.Event().wait()
+
+
+@ray.remote(num_cpus=0)
+def _ready():
+    """Has Ray start a process if none is left, which the next check will find there."""
 
 
 def _copy(kernel, address: str | None, call: bytes) -> None:

@@ -55,7 +55,7 @@ def play(lab: str, asked: frozenset[tuple[str, str]]) -> dict[tuple[str, str], t
     """
     played, sources = {}, []
     for exercise in exercises(lab):
-        cells = []
+        cells = [_code(_imports(exercise.check))]  # later exercises use them
         for name, code, _ in answers(lab, exercise):
             if (exercise.name, name) not in asked:
                 continue
@@ -77,6 +77,10 @@ def play(lab: str, asked: frozenset[tuple[str, str]]) -> dict[tuple[str, str], t
         for cell in done
         if "answer" in cell.metadata
     }
+
+
+def _imports(source: str) -> str:
+    return "\n".join(line for line in source.splitlines() if line.startswith(("from", "import")))
 
 
 def _execute(lab: str, cells: list[dict]) -> list:

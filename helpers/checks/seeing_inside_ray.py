@@ -24,10 +24,10 @@ STEPS_S = 0.0, 0.1, 0.3, 0.2, 0.15  # what a station's line takes; the first wai
 NO_LINE_S = 0.6  # until the first station's task believes that no other line will be printed
 MAPS = 4
 ROWS, WIDTH = 1_000, 500  # of a map, 4 MB
-FREED_S = 3.0  # until Ray has freed what nobody holds, a fraction of a second
+FREED_S = 2.0  # until Ray has freed what nobody holds, a fraction of a second
 READINGS = 5
 COUNT_S, ADD_S = 0.15, 0.3
-LATE_S = 3.0  # until there is no more to come of what was not waited for
+LATE_S = 1.5  # until there is no more to come of what was not waited for
 
 
 class Call(NamedTuple):
@@ -464,9 +464,8 @@ def _fewer(answer, ready):
     ]
     answer(count, readings, hot_readings)
     returned_at = time.time()
-    adds = newest(
-        lambda: ray.get(hot_readings.told.remote()), lambda told: len(told) >= READINGS, LATE_S
-    )
+    told = hot_readings.told
+    adds = newest(lambda: ray.get(told.remote()), lambda adds: len(adds) >= READINGS, LATE_S, 25)
     return _calls(notes), adds, returned_at, os.getpid()
 
 

@@ -122,7 +122,7 @@ def _same(one, other) -> bool:
 def train_a2c(answer) -> Passed:
     """`train_a2c(config)` trains `steps` steps, reports every `every`, goes on where it was."""
     # Enough for an episode of each of eight environments between two reports.
-    every, reports = 1_600, 4
+    every, reports = 1_600, 3
     config = {"steps": reports * every, "every": every}
     lives, went_on = run_as_driver(_lives, answer, config, limit=60.0)
     wanted = [every * number for number in range(1, reports + 1)]

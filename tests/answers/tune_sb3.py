@@ -184,7 +184,7 @@ WRONG = {
             f"""def train_a2c(config):{_LOAD}
     left = config["steps"] // 2 if checkpoint else config["steps"]
     model.learn(left, callback=ReportToTune(config["every"]), reset_num_timesteps=False)""",
-            "it should be [1600, 3200, 4800, 6400]",
+            "it should be [1600, 3200, 4800]",
         ),
         (
             "the count without the network",
