@@ -352,7 +352,7 @@ class Attack(Call):
             self.look()
             return bool(condition())
 
-        return newest(held, bool, limit, asks=round(10 * limit))
+        return newest(held, bool, limit, asks=round(5 * limit))
 
     def kill(self, life: Life) -> None:
         life.killed = True
