@@ -11,7 +11,7 @@ RUN := $(VENV)/bin/python
 
 # Tests run in this many lanes, each with a Ray of its own; a lab is never split between them.
 LANES ?= 2
-PYTEST := $(RUN) -m pytest --numprocesses $(LANES) --dist loadgroup --no-loadscope-reorder
+PYTEST := $(RUN) -m pytest --numprocesses $(LANES) --no-loadscope-reorder
 
 .PHONY: help lab test test-all style bench install clean
 

@@ -5,9 +5,11 @@
 
 import contextlib
 import os
+import re
 import statistics
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from helpers import apart, session
 
@@ -38,25 +40,30 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
 def pytest_collection_modifyitems(config, items):
-    """Keep what belongs to the lab that was asked for, and what belongs together in one lane."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_lab_of(item) or "none"))
+    """Keep what belongs to the lab that was asked for."""
     wanted = config.getoption("--lab")
     if wanted is None:
         return
-    wanted = None if wanted == "none" else wanted
-    config.hook.pytest_deselected(items=[item for item in items if _lab_of(item) != wanted])
-    items[:] = [item for item in items if _lab_of(item) == wanted]
+    config.hook.pytest_deselected(items=[item for item in items if _lab(item.nodeid) != wanted])
+    items[:] = [item for item in items if _lab(item.nodeid) == wanted]
 
 
-def _lab_of(item: pytest.Item) -> str | None:
+def _lab(nodeid: str) -> str:
     """The number of the lab that a test belongs to: it is that notebook, or is given its name."""
-    if item.path.suffix == ".ipynb":
-        return item.path.name[:2]
-    name = getattr(item, "callspec", None) and item.callspec.params.get("lab")
-    return name[:2] if name else None
+    found = re.search(r"[/[](\d\d)_", nodeid)
+    return found[1] if found else "none"
+
+
+class Lanes(LoadScopeScheduling):
+    """A lab stays in one lane, and so does what belongs to none: some of it needs its ports."""
+
+    def _split_scope(self, nodeid):
+        return _lab(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Lanes(config, log)
 
 
 def pytest_terminal_summary(terminalreporter):

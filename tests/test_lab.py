@@ -126,7 +126,7 @@ def test_a_killed_launcher_leaves_nothing(folder):
     processes = running.everything()
     running.process.kill()
     running.process.wait()
-    assert session.wait_until_gone(processes, 30)
+    assert session.wait_until_gone(processes, CLOSING)
 
 
 def test_a_launcher_killed_while_ray_starts_leaves_nothing(folder):
@@ -139,14 +139,14 @@ def test_a_launcher_killed_while_ray_starts_leaves_nothing(folder):
     processes = running.everything()
     running.process.kill()
     running.process.wait()
-    assert session.wait_until_gone(processes, 30)
+    assert session.wait_until_gone(processes, CLOSING)
 
 
 def test_a_second_lab_says_where_the_first_is(folder, cluster):
     first = Lab(folder, "first", RAY_ADDRESS=cluster)
     url = first.opens()
     second = Lab(folder, "second", RAY_ADDRESS=cluster)
-    assert second.process.wait(30) == 0
+    assert second.process.wait(STARTING) == 0
     assert url in second.text
     first.process.send_signal(signal.SIGTERM)
     assert first.process.wait(CLOSING) == 0
@@ -175,7 +175,7 @@ def test_a_terminal_that_closes_without_a_signal_ends_it_too(folder, cluster):
     os.close(stdin)
     running.opens()
     os.close(terminal)
-    assert running.process.wait(30) == 0
+    assert running.process.wait(CLOSING) == 0
 
 
 def test_a_dead_jupyterlab_is_a_failure(folder, cluster):
