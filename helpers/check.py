@@ -151,16 +151,17 @@ def run(
         NotYet: it raised, ran past the limit, or returned what cannot leave its process.
     """
     _pickled(function)
+    busy = (
+        f"Ray had no worker process for your code within {START_LIMIT_S:g} s, so it did not run. "
+        "Is something else busy there? Run this check again, or the lab from the top."
+    )
     for last in (False, True):
         outcomes = _attempt.options(name=observe.CHECK).remote(function, args, setup)
         started = False
         try:
-            busy = (
-                f"Ray had no worker process for your code within {START_LIMIT_S:g} s, so it did "
-                "not run. Is something else busy there? Run this check again, or the lab from the "
-                "top."
-            )
-            started = ray.get(_next(outcomes, START_LIMIT_S, busy)) == STARTED
+            if ray.get(_next(outcomes, START_LIMIT_S, busy)) != STARTED:
+                raise RuntimeError("the worker did not say that it started")
+            started = True
             outcome = ray.get(_next(outcomes, limit, LATE.format(limit)))
             break
         except ray.exceptions.RayError as error:

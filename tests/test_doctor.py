@@ -141,8 +141,10 @@ def test_a_running_ray_is_seen_with_its_owner(tmp_path):
     for _ in range(100):  # others may start and end a Ray meanwhile
         before = sorted(doctor._ray_owners())
         with subprocess.Popen([head, "60"]) as process:
-            during = sorted(doctor._ray_owners())
-            process.kill()
+            try:
+                during = sorted(doctor._ray_owners())
+            finally:
+                process.kill()
         if sorted(doctor._ray_owners()) == before:
             break
     assert during == sorted([*before, getpass.getuser()])
