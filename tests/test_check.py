@@ -258,7 +258,7 @@ def test_a_limit_counts_slower_where_no_core_is_idle(monkeypatch):
         monkeypatch.setattr(
             check.psutil, "cpu_times", lambda: Idle(now[0] * idle * psutil.cpu_count())
         )
-        assert not check._in_time(wait, 1)
+        assert not check.in_time(wait, 1)
         return now[0]
 
     assert waited(idle=1.0) == pytest.approx(1, abs=check.LOOK_S)

@@ -395,7 +395,7 @@ def _report(answer, board):
 
 TWICE = 3
 ITEMS = [0, 1, 2, TWICE, TWICE, 4, 5]
-PATIENCE_S = 2.5  # the slow actor waits so long for the quick one to do one more item
+PATIENCE_S = 2.0  # the slow actor waits so long for the quick one to do one more item
 
 
 class Result(NamedTuple):

@@ -21,8 +21,8 @@ OBSERVED_LIMIT_S = 40.0  # for what is observed: Ray tells of tasks late
 LIMIT_S = 10.0  # a right answer needs a second or two; a busy machine gets its time
 QUICK_S = 8.0  # the time limit for a task that takes a tenth of a second
 LATE_S = 0.8, 2.5  # the time limit for a task that takes longer; the second if it never began
-LONG_S = 8.0  # what that task takes
-GONE_S = 3.0  # a task that was ended by force tells nothing more by then
+LONG_S = 6.0  # what that task takes
+GONE_S = 2.0  # a task that was ended by force tells nothing more by then
 LOST_S = 15.0  # and what it had put in the store is lost, which Ray may notice late
 
 

@@ -26,7 +26,7 @@ MAPS = 4
 ROWS, WIDTH = 1_000, 500  # of a map, 4 MB
 FREED_S = 2.0  # until Ray has freed what nobody holds, a fraction of a second
 READINGS = 5
-COUNT_S, ADD_S = 0.15, 0.3
+COUNT_S, ADD_S = 0.15, 0.2
 LATE_S = 1.5  # until there is no more to come of what was not waited for
 
 

@@ -14,14 +14,23 @@ import ray
 from ray.util.state.common import ActorState
 
 from helpers import observe, plots, ui
-from helpers.check import NotYet, Passed, exercise, kill_process, run, run_without_ray
+from helpers.check import (
+    NotYet,
+    Passed,
+    exercise,
+    in_time,
+    kill_process,
+    run,
+    run_without_ray,
+)
 from helpers.checks.news import newest
 from helpers.observe import Task
 
 # --- team ---
 
 START_S = 60.0  # for processes to start on a busy machine
-LATE_S = 3.0  # for what a supervisor does at once, counted by `newest`
+LATE_S = 2.0  # for what a supervisor does at once, counted by `newest`
+RETURN_S = 2.0  # for an answer that waits for nothing; it takes milliseconds
 LIMIT_S = 300.0  # what hangs is told before, by the waits inside
 
 
@@ -59,12 +68,14 @@ def _team(answer, count):
     every = int(ray.cluster_resources()["CPU"])
     call = Call(answer, ray.remote(num_cpus=every)(type(mark, (Wanting,), {})), count)
     deadline = time.monotonic() + START_S
-    while not call.ended.wait(5):
+    for_nothing = 0  # seconds
+    while not in_time(call.ended.wait, 1):
         rows = observe.actors(class_name=mark)
         # It may wait until its actors have started, if they can.
         starting = _cores(rows) <= 1 and any(row.state != "ALIVE" for row in rows)
-        if not starting or time.monotonic() > deadline:
-            return "nothing within 5 s", 0, 0, 0
+        for_nothing = 0 if starting else for_nothing + 1
+        if for_nothing >= RETURN_S or time.monotonic() > deadline:
+            return f"nothing within {RETURN_S:g} s", 0, 0, 0
     if call.error:
         raise call.error
     actors = call.value
@@ -157,7 +168,7 @@ def _fallen(answer, raised, died, running, well):
     links[running] = _runs.remote()
     shuffled = {name: links[name] for name in random.sample(list(links), len(links))}
     call = Call(answer, shuffled)
-    if not call.ended.wait(4):  # all that it may ask for is there, so it takes milliseconds
+    if not in_time(call.ended.wait, RETURN_S):  # all that it may ask for is there
         return _WAITED
     if isinstance(call.error, ray.exceptions.RayError):
         return _Uncaught(type(call.error).__name__)
@@ -327,8 +338,8 @@ class Attack(Call):
 
         super().__init__(answer, names, start, most, within)
 
-    def look(self) -> list[Life]:
-        """The lives that have not ended."""
+    def look(self) -> None:
+        """Ask Ray about the actors; `living` and `alive` tell what was seen at the last look."""
         now = time.monotonic() - self.began
         for row in observe.actors(class_name=self.mark):
             child = row.name.partition(" ")[0]
@@ -337,38 +348,50 @@ class Attack(Call):
                 life.end = now
                 life.start = life.start if life.state == "ALIVE" else now
             life.row = row
-        return [life for life in self.lives.values() if life.state != "DEAD"]
+
+    def living(self, *children: str) -> list[Life]:
+        """The lives of these children, or of all, that have not ended."""
+        lives = [life for life in self.lives.values() if life.state != "DEAD"]
+        return [life for life in lives if life.child in children] if children else lives
 
     def alive(self, child: str) -> Life | None:
         """The life of a child whose process is there."""
-        return next(
-            (one for one in self.look() if (one.child, one.state) == (child, "ALIVE")), None
-        )
+        return next((life for life in self.living(child) if life.state == "ALIVE"), None)
 
     def wait(self, condition: Callable[[], object], limit: float) -> bool:
-        """Whether the condition held within `limit` seconds, or longer on a busy machine."""
+        """Look until the condition holds, for `limit` seconds or longer on a busy machine.
+
+        Returns whether it held.
+        """
 
         def held():
             self.look()
             return bool(condition())
 
-        return newest(held, bool, limit, asks=round(5 * limit))
+        return newest(held, bool, limit, asks=round(10 * limit))
 
     def kill(self, life: Life) -> None:
         life.killed = True
         kill_process(life.row)
-        self.wait(lambda: life not in self.look(), START_S)
+        self.wait(lambda: life.state == "DEAD", START_S)
 
 
 def _attacks(answer) -> tuple[str, list[Life]]:
-    """Two attacks; what went wrong, if anything, and the lives of that one, else of the first."""
+    """Two attacks; what went wrong, if anything, and the lives of that one, else of the first.
+
+    They run side by side, because each waits for processes to start.
+    """
+    # To start a process takes longer than this period, so that no failure is one too many.
+    calm = Call(_attack, answer, ["c"], 1, 0.01, ["c", "c"])
     # The third failure is one too many, whatever the machine's speed.
     wrong, lives = _attack(answer, ["a", "b"], 2, 600.0, ["b", "a", "a"])
     if wrong:
         return wrong, lives
-    # To start a process takes longer than this period, so that no failure is one too many.
-    wrong, calm = _attack(answer, ["c"], 1, 0.01, ["c", "c"])
-    return wrong, calm if wrong else lives
+    calm.ended.wait()
+    if calm.error:
+        raise calm.error
+    wrong, calm_lives = calm.value
+    return wrong, calm_lives if wrong else lives
 
 
 def _attack(answer, names, most, within, victims) -> tuple[str, list[Life]]:
@@ -381,8 +404,8 @@ def _attack(answer, names, most, within, victims) -> tuple[str, list[Life]]:
 
 def _outcome(attack: Attack, names, most, within, victims) -> str:
     attack.wait(lambda: any(map(attack.alive, names)) or attack.ended.is_set(), START_S)
-    attack.wait(lambda: all(_of(attack, name) for name in names) or attack.ended.is_set(), LATE_S)
-    missing = [name for name in names if not _of(attack, name)]
+    attack.wait(lambda: all(attack.living(name) for name in names) or attack.ended.is_set(), LATE_S)
+    missing = [name for name in names if not attack.living(name)]
     if missing and not attack.ended.is_set():
         return f"{' and '.join(missing)} did not start. Start all names before you wait for any."
     attack.wait(lambda: all(map(attack.alive, names)) or attack.ended.is_set(), START_S)
@@ -394,22 +417,24 @@ def _outcome(attack: Attack, names, most, within, victims) -> str:
         what = f"The process of {victim} was killed: failure {failures} with most = {most}"
         if failures > most and within > 1:
             return _wrong_end(attack, what)
-        attack.wait(lambda child=victim: _of(attack, child) or attack.ended.is_set(), LATE_S)
+        attack.wait(lambda child=victim: attack.living(child) or attack.ended.is_set(), LATE_S)
         if attack.ended.is_set():
             if failures > most:
                 what += f", but the one before was longer ago than the {within:g} s allowed for"
             return f"{what}. Your function {_did(attack)}; it should have gone on."
-        if not _of(attack, victim):
+        if not attack.living(victim):
             return (
                 f"{what}. {LATE_S:g} s later {victim} was not started again. Do you watch every "
                 "link?"
             )
         attack.wait(lambda child=victim: attack.alive(child), START_S)
+        attack.look()
         if any(attack.alive(name) is not life for name, life in others.items()):
             return f"{what}. Its sibling was well, and you replaced it. Leave the others alone."
-        if len(_of(attack, victim)) > 1:
+        if len(attack.living(victim)) > 1:
             return f"{what}. You started {victim} more than once."
-    for life in attack.look():
+    attack.look()
+    for life in attack.living():
         ray.get_actor(life.row.name).end.remote()
     if not attack.wait(attack.ended.is_set, LATE_S):
         return f"Every run had ended well, and {LATE_S:g} s later your function had not returned."
@@ -421,18 +446,14 @@ def _outcome(attack: Attack, names, most, within, victims) -> str:
     return ""
 
 
-def _of(attack: Attack, child: str) -> list[Life]:
-    return [life for life in attack.look() if life.child == child]
-
-
 def _wrong_end(attack: Attack, what: str) -> str:
     """What is wrong after one failure too many: supervise must raise and leave nobody alive."""
     if not attack.wait(attack.ended.is_set, LATE_S):
         return f"{what}. Your function went on. Count the failures of all children together."
     if not isinstance(attack.error, RuntimeError):
         return f"{what}. Your function {_did(attack)}; it should raise a RuntimeError."
-    if not attack.wait(lambda: not attack.look(), LATE_S):
-        left = " and ".join(life.child for life in attack.look())
+    if not attack.wait(lambda: not attack.living(), LATE_S):
+        left = " and ".join(life.child for life in attack.living())
         return f"{what}. You raised, and {left} lived on. End every child first, with ray.kill."
     return ""
 

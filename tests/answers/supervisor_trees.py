@@ -58,7 +58,7 @@ def team(worker, count):
     ray.get([actor.answer.remote() for actor in actors])
     return actors
 """,
-            "nothing within 5 s",
+            "nothing within 2 s",
         ),
         (
             "one too few",
