@@ -24,7 +24,7 @@ help:
 	@echo "make clean     remove .venv and caches; your progress and MNIST stay"
 
 lab: install
-	@$(RUN) -m helpers.lab
+	@$(RUN) -m launch
 
 test: style
 	$(PYTEST)
@@ -46,9 +46,9 @@ bench: install
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -m helpers.doctor --before-install
+	@$(PYTHON) -m launch.doctor --before-install
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@$(RUN) -m helpers.install
+	@$(RUN) -m launch.install
 	@# It asks for news from the internet before the first cell.
 	@$(VENV)/bin/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" 2>/dev/null
 	@$(RUN) -m helpers.mnist || true

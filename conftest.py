@@ -11,7 +11,7 @@ import statistics
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from helpers import apart, session
+from launch import apart, session
 
 _cleanup = contextlib.ExitStack()
 _environment: dict[str, str] = {}

@@ -16,7 +16,7 @@ from unittest import mock
 
 import psutil
 
-from helpers import apart, session
+from launch import apart, session
 
 ENVIRONMENT = {
     "MPLBACKEND": "Agg",

@@ -1,1 +1,1 @@
-"""What the labs use and do not teach: sessions, checks, data and drawing."""
+"""What the labs' cells import and do not teach: data, drawing, views of what runs in Ray."""

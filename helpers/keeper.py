@@ -18,7 +18,7 @@ from typing import IO
 
 import psutil
 
-from helpers import session
+from helpers import local
 
 STOP_SECONDS = 5  # after a polite request
 KEEPER_SECONDS = 60  # for a keeper to do its work, which takes 5 on two quiet cores
@@ -129,11 +129,11 @@ def _afterwards(*command: str) -> None:
 
 def _kill_all(started: list[psutil.Process], keeper: int) -> None:
     """Kill these processes and what else is in the keeper's POSIX session, until none is left."""
-    while left := [one for one in {*started, *_session(keeper)} if session.lives(one)]:
+    while left := [one for one in {*started, *_session(keeper)} if local.is_running(one)]:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        session.wait_until_gone(left, STOP_SECONDS)
+        local.wait_until_gone(left, STOP_SECONDS)
 
 
 def _session(leader: int) -> list[psutil.Process]:

@@ -12,9 +12,7 @@ import time
 
 import psutil
 
-from helpers import keeper, session
-
-START_SECONDS = 180  # a Ray takes 5 to 15 on two quiet cores
+from helpers import keeper, local
 
 _open: list["Terminal"] = []
 
@@ -34,7 +32,7 @@ class Terminal:
         self.command = command
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         # A Ray that starts while another does gets its time.
-        self._keeper = keeper.start(shlex.split(command), self._log, session.PATIENCE)
+        self._keeper = keeper.start(shlex.split(command), self._log, local.PATIENCE)
         _open.append(self)
         try:
             self.wait(until)
@@ -59,7 +57,7 @@ class Terminal:
         Raises:
             keeper.StartError: it ended before, or did not in time.
         """
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + local.RAY_START_S
         while until not in self.text:
             if not self.alive and until in self.text:
                 return

@@ -2,7 +2,7 @@
 
 import os
 
-from helpers import session
+from launch import session
 
 
 def without_ray() -> dict[str, str]:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from helpers import session
+from helpers import local
 
 HEAD, *OTHERS = ADDRESSES = ["10.77.0.1", "10.77.0.2", "10.77.0.3"]
 PORT = 6379
@@ -85,7 +85,7 @@ def run(*command: str) -> None:
 def wait_for_port(address: str, port: int, log: Path, seconds: float = 120) -> None:
     """Wait until something listens there; raises TimeoutError with the log's end."""
     deadline = time.monotonic() + seconds
-    while not session._accepts(address, port, timeout=1):
+    while not local.accepts(address, port, timeout=1):
         if time.monotonic() > deadline:
             raise TimeoutError(f"no Ray at {address}:{port}\n{log.read_text()[-3000:]}")
         time.sleep(0.1)
@@ -97,7 +97,7 @@ def inside(command: list[str]) -> int:
     run("ip", "link", "add", "hosts", "type", "bridge")
     run("ip", "address", "add", "10.77.0.254/24", "dev", "hosts")
     run("ip", "link", "set", "hosts", "up")
-    os.environ |= {"RAY_AUTH_MODE": "token", **session.PATIENCE}
+    os.environ |= {"RAY_AUTH_MODE": "token", **local.PATIENCE}
     os.environ.pop("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", None)
     ray = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--disable-usage-stats"]
     with contextlib.ExitStack() as stack:

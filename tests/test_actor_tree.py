@@ -7,7 +7,8 @@ from types import SimpleNamespace as Row
 import pytest
 from ray.util.state import get_task, list_actors
 
-from helpers import check, observe, ui
+from checks import engine
+from helpers import observe, ui
 from helpers.ui import actors
 from helpers.ui.actors import Maker, TreeView, creation, lines, living, origin, tree
 
@@ -230,7 +231,7 @@ def test_what_an_exercises_check_started_is_not_shown(ray, classes):
         while not get_task(creation(number), address=address):
             time.sleep(0.1)
 
-    check.run(answer, limit=SECONDS)
+    engine.run(answer, limit=SECONDS)
     mine = classes[1].options(name="mine").remote()
     ray.get(mine.ready.remote())
     everyone = [row.class_name for row in list_actors(detail=True)]

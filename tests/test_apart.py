@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import apart, paths, session
+from helpers import paths
+from launch import apart, session
 from tests.environment import without_ray
 
 LIMIT_S = 240  # to start a test run and its Ray, and to end them; 20 and 5 on two quiet cores
@@ -18,7 +19,8 @@ LIMIT_S = 240  # to start a test run and its Ray, and to end them; 20 and 5 on t
 # It says where its run's Ray is going to be, starts that Ray, and goes on for ever.
 TEST = """
 import signal
-from helpers import paths, session
+from helpers import paths
+from launch import session
 
 def test_goes_on(request):
     print("\\nIN", paths.state(), session._temp(), flush=True)

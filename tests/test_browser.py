@@ -20,13 +20,14 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from benchmarks.perfetto import CHROMIUM, OFFLINE
-from helpers import apart, paths, session
+from helpers import local, paths
+from helpers.labs import NAMES, exercises, read
+from launch import apart
 from tests.environment import without_ray
-from tests.notebooks import LABS, exercises, read
 
 PICTURES = os.environ.get("RAY_LABS_PICTURES")
 FIRST, VIEWS, TRACKERS = "00_start_here", "05_seeing_inside_ray", "11_trackers_and_callbacks"
-ALIKE = [lab for lab in LABS if lab not in (FIRST, VIEWS, TRACKERS)]
+ALIKE = [lab for lab in NAMES if lab not in (FIRST, VIEWS, TRACKERS)]
 
 expect.set_options(timeout=60_000)  # milliseconds; a busy machine gets its time
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
@@ -60,7 +61,7 @@ def open_lab(tmp_path_factory, state):
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
     }
     lab = subprocess.Popen(
-        [sys.executable, "-m", "helpers.lab", "--no-browser"],
+        [sys.executable, "-m", "launch", "--no-browser"],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -374,4 +375,4 @@ def _assert_end_with_the_kernel(page, urls: list[str]):
     for process in list(processes):
         processes += [process.parent(), *process.children(recursive=True)]
     menu(page, "Kernel", "Shut Down Kernel")
-    assert session.wait_until_gone(processes, 60)
+    assert local.wait_until_gone(processes, 60)

@@ -11,7 +11,8 @@ import psutil
 import pytest
 from ray import cloudpickle
 
-from helpers import check, progress, session
+from checks import engine, progress
+from helpers import local
 from tests.kernel import kernel
 
 # As if the answers below stood in a notebook: workers get them by value.
@@ -23,25 +24,25 @@ def fresh_progress():
     progress.reset()
 
 
-@check.exercise
+@engine.exercise
 def doubled(answer):
-    return _doubled(check.run(answer, 21, limit=3))
+    return _doubled(engine.run(answer, 21, limit=3))
 
 
-@check.exercise
+@engine.exercise
 def doubled_without_ray(answer):
-    return _doubled(check.run_without_ray(answer, 21, limit=3))
+    return _doubled(engine.run_without_ray(answer, 21, limit=3))
 
 
-@check.exercise
+@engine.exercise
 def doubled_as_driver(answer):
-    return _doubled(check.run_as_driver(answer, 21, limit=3))
+    return _doubled(engine.run_as_driver(answer, 21, limit=3))
 
 
-def _doubled(value) -> check.Passed:
+def _doubled(value) -> engine.Passed:
     if value != 42:
-        raise check.NotYet(f"the double of 21 is 42, not {value}")
-    return check.Passed("twice as much.")
+        raise engine.NotYet(f"the double of 21 is 42, not {value}")
+    return engine.Passed("twice as much.")
 
 
 CHECKS = [doubled, doubled_without_ray, doubled_as_driver]
@@ -156,14 +157,14 @@ def test_an_answer_whose_process_dies_before_it_began_is_run_once_more(ray, tmp_
         return 2 * x
 
     if deaths == 1:
-        assert check.run(double, 21, setup=dies) == 42
+        assert engine.run(double, 21, setup=dies) == 42
     else:
-        with pytest.raises(check.NotYet, match="ended the process"):
-            check.run(double, 21, setup=dies)
+        with pytest.raises(engine.NotYet, match="ended the process"):
+            engine.run(double, 21, setup=dies)
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("run", [check.run, check.run_as_driver], ids=lambda run: run.__name__)
+@pytest.mark.parametrize("run", [engine.run, engine.run_as_driver], ids=lambda run: run.__name__)
 def test_nothing_is_left_running(ray, run):
     names = ("ray_labs_task_left_behind", "RayLabsActorLeftBehind")
 
@@ -204,20 +205,20 @@ def _title(process) -> str:
 
 
 def test_what_an_answer_started_without_ray_ends_with_it():
-    pid = check.run_without_ray(lambda: subprocess.Popen(["sleep", "600"]).pid)
+    pid = engine.run_without_ray(lambda: subprocess.Popen(["sleep", "600"]).pid)
     assert gone(pid)
 
 
 PRINTS_AND_HANGS = """
 import os, threading
-from helpers import check
+from checks import engine
 
 def hang():
     print(os.getpid())
     threading.Event().wait()
 
 if __name__ == "__main__":
-    check.run_without_ray(hang, limit=600)
+    engine.run_without_ray(hang, limit=600)
 """
 
 
@@ -231,7 +232,7 @@ def test_an_answer_without_ray_ends_with_the_kernel():
 def gone(pid: int) -> bool:
     """Whether a process ends soon, or has."""
     try:
-        return session.wait_until_gone([psutil.Process(pid)], 60)
+        return local.wait_until_gone([psutil.Process(pid)], 60)
     except psutil.NoSuchProcess:
         return True
 
@@ -242,8 +243,8 @@ def test_an_answer_without_ray_starts_no_ray():
 
     import ray
 
-    with pytest.raises(check.NotYet, match=r"RaySystemError: .*not been started"):
-        check.run_without_ray(asks_ray, limit=60)
+    with pytest.raises(engine.NotYet, match=r"RaySystemError: .*not been started"):
+        engine.run_without_ray(asks_ray, limit=60)
 
 
 def test_a_limit_counts_slower_where_no_core_is_idle(monkeypatch):
@@ -254,15 +255,15 @@ def test_a_limit_counts_slower_where_no_core_is_idle(monkeypatch):
         def wait(seconds):
             now[0] += seconds
 
-        monkeypatch.setattr(check.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(engine.time, "monotonic", lambda: now[0])
         monkeypatch.setattr(
-            check.psutil, "cpu_times", lambda: Idle(now[0] * idle * psutil.cpu_count())
+            engine.psutil, "cpu_times", lambda: Idle(now[0] * idle * psutil.cpu_count())
         )
-        assert not check.in_time(wait, 1)
+        assert not engine.in_time(wait, 1)
         return now[0]
 
-    assert waited(idle=1.0) == pytest.approx(1, abs=check.LOOK_S)
-    assert waited(idle=0.0) == pytest.approx(4, abs=check.LOOK_S)
+    assert waited(idle=1.0) == pytest.approx(1, abs=engine.LOOK_S)
+    assert waited(idle=0.0) == pytest.approx(4, abs=engine.LOOK_S)
 
 
 class Idle(NamedTuple):
@@ -270,9 +271,9 @@ class Idle(NamedTuple):
 
 
 def test_a_failing_check_never_shows_its_own_traceback(ray, monkeypatch):
-    @check.exercise
+    @engine.exercise
     def careless(answer):
-        return check.Passed(check.run(answer)[0])
+        return engine.Passed(engine.run(answer)[0])
 
     verdict = careless(lambda: 5)
     assert verdict.status == "not yet"
@@ -285,22 +286,22 @@ def test_a_failing_check_never_shows_its_own_traceback(ray, monkeypatch):
 def test_strict_raises_unless_done(ray, monkeypatch):
     monkeypatch.setenv("RAY_LABS_STRICT", "1")
     assert status(lambda x: 2 * x) == "done"
-    with pytest.raises(check.ExerciseNotDone, match="not yet"):
+    with pytest.raises(engine.ExerciseNotDone, match="not yet"):
         doubled(lambda x: x)
-    with pytest.raises(check.ExerciseNotDone, match="not started"):
+    with pytest.raises(engine.ExerciseNotDone, match="not started"):
         doubled(...)
 
 
 def test_a_check_that_lacks_a_program_says_so(ray, monkeypatch):
-    @check.exercise
+    @engine.exercise
     def weighed(answer):
-        raise check.CannotJudge("this check asks a scale, and there is none.")
+        raise engine.CannotJudge("this check asks a scale, and there is none.")
 
     verdict = weighed(lambda x: x)
     assert verdict.status == "not started"
     assert verdict.message == "this check asks a scale, and there is none."
     monkeypatch.setenv("RAY_LABS_STRICT", "1")
-    with pytest.raises(check.ExerciseNotDone, match="asks a scale"):
+    with pytest.raises(engine.ExerciseNotDone, match="asks a scale"):
         weighed(lambda x: x)
 
 
@@ -314,7 +315,7 @@ def test_without_ray_a_sentence(monkeypatch):
 
 
 def test_what_learners_wrote_is_escaped():
-    html = check.Verdict("not yet", "<script>alert(1)</script>")._repr_html_()
+    html = engine.Verdict("not yet", "<script>alert(1)</script>")._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
 
@@ -322,10 +323,10 @@ def test_what_learners_wrote_is_escaped():
 def test_progress_survives_and_what_is_done_stays_done():
     progress.record("start_here", "as_task", "done")
     progress.record("start_here", "as_task", "not yet")
-    lab = next(lab for lab in progress.labs() if lab.name == "00_start_here")
-    assert lab.exercises["as_task"] == "done"
+    lab = next(lab for lab in progress.by_lab() if lab.name == "00_start_here")
+    assert lab.verdicts["as_task"] == "done"
     assert "00_start_here                    1 of 1" in repr(progress.show())
     assert "✓" in progress.show()._repr_html_()
     progress.reset()
-    lab = next(lab for lab in progress.labs() if lab.name == "00_start_here")
-    assert lab.exercises["as_task"] == "not started"
+    lab = next(lab for lab in progress.by_lab() if lab.name == "00_start_here")
+    assert lab.verdicts["as_task"] == "not started"

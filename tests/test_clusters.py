@@ -8,7 +8,7 @@ import psutil
 import pytest
 from matplotlib.colors import to_hex
 
-from helpers import cluster, plots, session
+from helpers import local, plots
 from tests.kernel import kernel
 
 LAB = "06_clusters"
@@ -18,7 +18,7 @@ NOTED = Path("/tmp/ray/ray_current_cluster")  # what a plain `ray.init()` joins
 KERNEL = f"""
 import json
 import psutil
-from tests.notebooks import read
+from helpers.labs import read
 code = {{cell["id"]: cell["source"] for cell in read("{LAB}")["cells"]}}
 names = {{}}
 for cell in ("init", "head", "status", "join"):
@@ -45,7 +45,7 @@ def test_three_machines_that_nobody_else_sees_and_that_end_with_their_kernel():
         for one in addresses:
             assert one and set(one) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
         assert noted() == before
-    assert session.wait_until_gone(own, 60)
+    assert local.wait_until_gone(own, 60)
     assert noted() == before
 
 
@@ -58,7 +58,7 @@ def drawn(monkeypatch):
 
 
 def test_where_tasks_landed(drawn):
-    cluster.landings({"one way": ["a", "b", "a"], "another": ["b"] * 3}, "they landed")
+    plots.landings({"one way": ["a", "b", "a"], "another": ["b"] * 3}, "they landed")
     first, second = drawn().axes
     assert first.get_title(loc="left") == "one way: a 2, b 1"
     assert second.get_title(loc="left") == "another: b 3"
@@ -68,7 +68,7 @@ def test_where_tasks_landed(drawn):
 def test_what_became_of_each_run(drawn):
     runs = [(0, "b", 10.0, 11.0), (1, "a", 10.0, 11.0), (2, "b", 11.0, None)]
     runs += [(0, "a", 20.0, 21.0), (2, "a", 21.0, 22.0)]
-    cluster.lost_machine(runs, 11.5, 19.0, "b died")
+    plots.lost_machine(runs, 11.5, 19.0, "b died")
     [axis] = drawn().axes
     names = {
         plots.YELLOW: "value lost",

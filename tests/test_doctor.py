@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers import doctor
-from helpers.doctor import Checkup, Finding
 from helpers.paths import CONSTRAINTS, ROOT
+from launch import doctor
+from launch.doctor import Checkup, Finding
 
 HERE = Path("/somewhere")
 CORPORATE = {"https_proxy": "http://me:secret@proxy.corp:3128"}
@@ -225,14 +225,14 @@ def test_before_an_install_each_fault_is_one_sentence(monkeypatch, tmp_path, cap
 
 def test_before_an_install_a_bare_python_is_enough():
     """`-I -S`: no site-packages, so nothing but the standard library can be imported."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from helpers import doctor; "
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from launch import doctor; "
     code += "sys.exit(doctor.main(['--before-install']))"
     run = subprocess.run([sys.executable, "-ISc", code], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_from_the_command_line_in_any_locale():
-    command = [sys.executable, "-m", "helpers.doctor"]
+    command = [sys.executable, "-m", "launch.doctor"]
     ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
     run = subprocess.run(command, cwd=ROOT, env=ascii_only, capture_output=True, text=True)
     assert run.stderr == ""

@@ -1,7 +1,7 @@
 """Every exercise: its stub is not started, right answers are done, wrong ones are told apart.
 
 The answers to a lab's exercises are played in one kernel, each followed by the check, after those
-cells of the lab that they need. The solution is played last, with RAY_LABS_STRICT=1.
+cells of the lab that they need. The solution is played last, with RAY_NAMES_STRICT=1.
 
 `make test` plays the stub, the first wrong answers and the solution of every exercise, `make
 test-all` plays all answers and besides runs each lab solved from its top to its bottom. Only what
@@ -18,13 +18,13 @@ import pytest
 from nbclient import NotebookClient
 
 from helpers import paths
+from helpers.labs import NAMES, about, exercises, read
 from tests.answers import RIGHT, WRONG
-from tests.notebooks import CORE, LABS, exercises, needed, read
+from tests.notebooks import needed
 
 PLAYED = 2  # wrong answers of each exercise that `make test` plays
-NEEDS = {"07_metrics": "prometheus"}  # programs that checks judge with
 LIMIT_S = 1_800  # for one lab with all its answers; 5 minutes on two quiet cores
-STRICT = "import os; os.environ['RAY_LABS_STRICT'] = '{}'"
+STRICT = "import os; os.environ['RAY_NAMES_STRICT'] = '{}'"
 
 
 def answers(lab: str, exercise) -> list[tuple[str, str, str]]:
@@ -39,7 +39,7 @@ def answers(lab: str, exercise) -> list[tuple[str, str, str]]:
 
 def rows():
     """What `test_verdict` is called with; what only `make test-all` plays is marked as slow."""
-    for lab in LABS:
+    for lab in NAMES:
         for exercise in exercises(lab):
             for place, (name, _, expected) in enumerate(answers(lab, exercise)):
                 marks = [pytest.mark.slow] if place > PLAYED and name != "the solution" else []
@@ -125,7 +125,7 @@ def asked(request) -> dict[str, frozenset[tuple[str, str]]]:
     chosen = [item.callspec.params for item in request.session.items if _is_answer(item)]
     return {
         lab: frozenset((one["exercise"], one["answer"]) for one in chosen if one["lab"] == lab)
-        for lab in LABS
+        for lab in NAMES
     }
 
 
@@ -134,8 +134,8 @@ def _is_answer(item: pytest.Item) -> bool:
 
 
 def _skip_where_it_cannot_be_judged(lab: str) -> None:
-    if lab in NEEDS and not shutil.which(NEEDS[lab]):
-        pytest.skip(f"{NEEDS[lab]} is not installed, and lab {lab[:2]}'s checks judge with it")
+    if "prometheus" in about(lab)["needs"] and not shutil.which("prometheus"):
+        pytest.skip(f"Prometheus is not installed, and lab {lab[:2]}'s checks judge with it")
 
 
 @pytest.mark.parametrize(("lab", "exercise", "answer", "expected"), list(rows()))
@@ -159,17 +159,17 @@ def test_verdict(lab, exercise, answer, expected, asked, course, record_property
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", NAMES)
 def test_solved_from_top_to_bottom(lab, course, monkeypatch):
     _skip_where_it_cannot_be_judged(lab)
-    monkeypatch.setenv("RAY_LABS_STRICT", "1")
+    monkeypatch.setenv("RAY_NAMES_STRICT", "1")
     cells = read(lab)["cells"]
     for exercise in exercises(lab):
         cells[exercise.index] = _code(exercise.solution)
     _execute(lab, cells)
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", NAMES)
 def test_every_exercise_has_three_wrong_answers(lab):
     found = exercises(lab)
     assert found, "a lab without an exercise"
@@ -177,7 +177,7 @@ def test_every_exercise_has_three_wrong_answers(lab):
         assert len(WRONG.get((lab, exercise.name), [])) >= 3, exercise.name
 
 
-@pytest.mark.parametrize("lab", CORE)
+@pytest.mark.parametrize("lab", [lab for lab in NAMES if about(lab)["core"]])
 def test_core_labs_have_four_wrong_answers_and_two_other_right_ones(lab):
     for exercise in exercises(lab):
         assert len(WRONG.get((lab, exercise.name), [])) >= 4, exercise.name
@@ -185,5 +185,5 @@ def test_core_labs_have_four_wrong_answers_and_two_other_right_ones(lab):
 
 
 def test_no_row_is_left_over():
-    known = {(lab, exercise.name) for lab in LABS for exercise in exercises(lab)}
+    known = {(lab, exercise.name) for lab in NAMES for exercise in exercises(lab)}
     assert WRONG.keys() | RIGHT.keys() <= known

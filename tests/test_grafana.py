@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import prometheus, ui
-from helpers.prometheus import Absent, Series
-from helpers.ui import grafana
+from helpers import prometheus
+from helpers.prometheus import Absent, Series, grafana, grafana_panel, grafana_panels
 
 NOW = 1_700_000_300.0
 STYLES = [
@@ -104,7 +103,7 @@ def folder(tmp_path) -> Path:
 
 
 def test_panels_are_listed_with_their_rows(folder):
-    listed = [(one.row, one.title, one.kind) for one in ui.grafana_panels(folder)]
+    listed = [(one.row, one.title, one.kind) for one in grafana_panels(folder)]
     assert listed == [
         ("Nodes", "Cores", "graph"),
         ("Nodes", "Tasks", "graph"),
@@ -116,14 +115,14 @@ def test_panels_are_listed_with_their_rows(folder):
 
 
 def test_variables_are_filled_in(folder):
-    panels = {one.title: one for one in ui.grafana_panels(folder)}
+    panels = {one.title: one for one in grafana_panels(folder)}
     assert panels["Cores"].queries(300)[0] == 'used{s=~".+",t=~"(head|worker)"}'
     assert panels["Waits"].queries(300) == ["rate(waits[1m]) + rate(waits[5m])"]
 
 
 def test_names_limits_and_markup(folder):
     recorded = Recorded()
-    view = ui.grafana_panel("Cores", recorded, folder)
+    view = grafana_panel("Cores", recorded, folder)
     assert recorded.asked == ['used{s=~".+",t=~"(head|worker)"}', "total{}"]
     assert list(view.lines) == ["Used: <b>a</b>", "Used: $x$", "MAX"]
     assert "Cores: Used: $x$, up to 2.5 cores" in repr(view), "the highest, and not the limit"
@@ -137,35 +136,35 @@ def test_names_limits_and_markup(folder):
 
 
 def test_hidden_series_are_named_only(folder):
-    view = ui.grafana_panel("Tasks", Recorded(), folder)
+    view = grafana_panel("Tasks", Recorded(), folder)
     assert list(view.lines) == ["RUNNING"] and view.hidden == ["FINISHED"]
     assert "Hidden until you click it in Grafana: FINISHED." in repr(view)
     assert view.draw().axes[0].lines[0].get_linestyle() == "-"
 
 
 def test_an_empty_panel_says_why(folder):
-    view = ui.grafana_panel("GPU", Recorded(), folder)
+    view = grafana_panel("GPU", Recorded(), folder)
     said = "No data for 1 of 1 queries: Prometheus has no ray_node_gpus_utilization: there is no"
     assert said in repr(view) and said in view._repr_html_()
     assert "<img" not in view._repr_html_()
 
 
 def test_numbers_without_time(folder):
-    view = ui.grafana_panel("Sizes", Recorded(), folder)
+    view = grafana_panel("Sizes", Recorded(), folder)
     assert "1: 3 KiB" in repr(view), "bars are sums"
     assert [bar.get_width() for bar in view.draw().axes[0].patches] == [3072.0, 0.5]
-    assert "2: 50 %" in repr(ui.grafana_panel("Now", Recorded(), folder)), "the last that is one"
+    assert "2: 50 %" in repr(grafana_panel("Now", Recorded(), folder)), "the last that is one"
 
 
 def test_a_panel_that_is_not_there_names_its_like(folder):
     with pytest.raises(ValueError, match="On it are Cores"):
-        ui.grafana_panel("Core", Recorded(), folder)
+        grafana_panel("Core", Recorded(), folder)
     with pytest.raises(ValueError, match="No dashboard has that name"):
-        ui.grafana_panel("Cores", Recorded(), folder, dashboard="Mine")
+        grafana_panel("Cores", Recorded(), folder, dashboard="Mine")
 
 
 def test_without_prometheus_its_sentence_is_shown(folder):
-    assert repr(ui.grafana_panel("Cores", Absent("There is none."), folder)) == "There is none."
+    assert repr(grafana_panel("Cores", Absent("There is none."), folder)) == "There is none."
 
 
 @pytest.mark.parametrize(
@@ -199,7 +198,7 @@ def test_every_query_of_every_generated_dashboard(ray, capsys):
     try:
         alive = use_ray(ray)
         running.until(running.names)
-        panels = ui.grafana_panels(metrics / "grafana" / "dashboards")
+        panels = grafana_panels(metrics / "grafana" / "dashboards")
         answered, deadline = 0, began + 90  # what Ray tells comes in its time
         while answered < LEAST_QUERIES and time.time() < deadline:
             table, refused = ask_all(panels, running)

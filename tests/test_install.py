@@ -11,14 +11,15 @@ import sys
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from helpers import install, paths
+from helpers import paths
+from launch import install
 from tests.test_environment import CONSTRAINTS, EXTRAS
 
 # Runs as .venv/bin/python, .venv/bin/jupyter and uv. It fails where its call matches `fails`.
 STAND_IN = """#!/bin/sh
 call="${{0##*/}} $*"
 case "$call" in
-"python -m helpers.install") exec {python} -c "{main}" ;;
+"python -m launch.install") exec {python} -c "{main}" ;;
 esac
 echo "$call" >> {root}/calls
 if echo "$call" | grep -q -f {root}/fails; then
@@ -31,7 +32,7 @@ esac
 """
 # What it installs into is the stand-in, never the environment of the test.
 MAIN = "import sys; sys.executable = '{root}/.venv/bin/python'; sys.dont_write_bytecode = {bytes}; "
-MAIN += "from helpers import install; sys.exit(install.main())"
+MAIN += "from launch import install; sys.exit(install.main())"
 EDITABLE = f"-c constraints.txt -e .[{install.EXTRAS}]"
 BOHB = "-c constraints.txt -e .[bohb]"
 

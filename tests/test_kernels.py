@@ -6,7 +6,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from helpers import apart, paths, session
+from helpers import paths
+from launch import apart, session
 
 LAB = paths.NOTEBOOKS / "00_start_here.ipynb"
 LEARNERS, LIMIT_S = 7, 300

@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers import apart, lab, session
+from helpers import local
+from launch import apart, launcher, session
 
 STARTING = 240  # seconds; 20 on two quiet cores
 CLOSING = 150  # seconds; 4 on two quiet cores
@@ -27,7 +28,7 @@ class Lab:
         self.output = folder / f"{name}.txt"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "helpers.lab", "--no-browser"],
+                [sys.executable, "-m", "launch", "--no-browser"],
                 env={**os.environ, **environment},
                 stdin=stdin,
                 stdout=output,
@@ -95,7 +96,7 @@ def test_kernels_join_ray_and_ctrl_c_ends_all(folder):
     ray = session.find()
     api(url, "api/kernels", "POST")
     processes = running.everything()
-    kernels = [process for process in processes if lab._is_kernel(process)]
+    kernels = [process for process in processes if launcher._is_kernel(process)]
     assert len(kernels) == 1
     assert ray.environment().items() <= kernels[0].environ().items()
     assert {process.pid for process in ray.processes()} <= {process.pid for process in processes}
@@ -104,7 +105,7 @@ def test_kernels_join_ray_and_ctrl_c_ends_all(folder):
     running.says("Closing")
     running.process.send_signal(signal.SIGINT)  # the impatient second one
     assert running.process.wait(CLOSING) == 0
-    assert session.wait_until_gone(processes, 0)
+    assert local.wait_until_gone(processes, 0)
     assert "Traceback" not in running.text
     assert session.find() is None
 
@@ -117,7 +118,7 @@ def test_a_hang_up_ends_all_also_after_ray_died(folder):
     running.says("Ray has ended unexpectedly.*make lab", seconds=60)
     running.process.send_signal(signal.SIGHUP)
     assert running.process.wait(CLOSING) == 0
-    assert session.wait_until_gone(processes, 0)
+    assert local.wait_until_gone(processes, 0)
 
 
 def test_a_killed_launcher_leaves_nothing(folder):
@@ -126,7 +127,7 @@ def test_a_killed_launcher_leaves_nothing(folder):
     processes = running.everything()
     running.process.kill()
     running.process.wait()
-    assert session.wait_until_gone(processes, CLOSING)
+    assert local.wait_until_gone(processes, CLOSING)
 
 
 def test_a_launcher_killed_while_ray_starts_leaves_nothing(folder):
@@ -139,7 +140,7 @@ def test_a_launcher_killed_while_ray_starts_leaves_nothing(folder):
     processes = running.everything()
     running.process.kill()
     running.process.wait()
-    assert session.wait_until_gone(processes, CLOSING)
+    assert local.wait_until_gone(processes, CLOSING)
 
 
 def test_a_second_lab_says_where_the_first_is(folder, cluster):
@@ -164,7 +165,7 @@ def test_what_a_killed_lab_and_keeper_left_is_closed_by_the_next(folder, cluster
     second = Lab(folder, "second", RAY_ADDRESS=cluster)
     second.opens()
     assert "earlier lab" in second.text
-    assert session.wait_until_gone(processes, 0)
+    assert local.wait_until_gone(processes, 0)
     second.process.send_signal(signal.SIGINT)
     assert second.process.wait(CLOSING) == 0
 
@@ -181,7 +182,7 @@ def test_a_terminal_that_closes_without_a_signal_ends_it_too(folder, cluster):
 def test_a_dead_jupyterlab_is_a_failure(folder, cluster):
     running = Lab(folder, "lab", RAY_ADDRESS=cluster)
     running.opens()
-    os.kill(lab._recorded()["jupyter"], signal.SIGKILL)
+    os.kill(launcher._recorded()["jupyter"], signal.SIGKILL)
     assert running.process.wait(CLOSING) == 1
     assert "JupyterLab ended by itself" in running.text
 
@@ -197,8 +198,8 @@ def test_a_browser_is_opened_only_where_there_is_one(monkeypatch):
     for name in ("CI", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
-    assert not lab._has_browser()
+    assert not launcher._has_browser()
     monkeypatch.setenv("DISPLAY", ":0")
-    assert lab._has_browser()
+    assert launcher._has_browser()
     monkeypatch.setenv("CI", "true")
-    assert not lab._has_browser()
+    assert not launcher._has_browser()

@@ -2,7 +2,7 @@
 
 import time
 
-from helpers.checks.news import newest
+from checks.news import newest
 
 
 def test_it_ends_when_there_is_enough():

@@ -7,15 +7,14 @@ import sys
 
 import pytest
 
-from helpers import paths, progress
+from helpers import paths
+from helpers.labs import NAMES, about, exercises, read
 from tests.environment import without_ray
-from tests.notebooks import LABS, exercises, read
 
-OWN_CLUSTER = {"06_clusters"}  # its machines start before it joins them, and end after it left
 STRIP = "jupyter nbconvert --clear-output --inplace notebooks/*.ipynb"
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", NAMES)
 def test_holds_sources_only(lab):
     notebook = read(lab)
     for cell in notebook["cells"]:
@@ -23,11 +22,12 @@ def test_holds_sources_only(lab):
             assert not cell["outputs"], f"outputs in {cell['id']}; remove them: {STRIP}"
             assert cell["execution_count"] is None, f"executed: {cell['id']}; clean it: {STRIP}"
         assert cell["metadata"].keys() <= {"tags"}, cell["id"]
-    assert notebook["metadata"].keys() <= {"kernelspec", "execution"}
+    assert notebook["metadata"].keys() <= {"kernelspec", "execution", "ray_labs"}
+    assert notebook["metadata"].get("ray_labs", {}).keys() <= about(lab).keys()
     assert notebook["metadata"]["kernelspec"]["name"] == "python3", "the name every Jupyter knows"
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", NAMES)
 def test_cell_ids_are_unique_words(lab):
     ids = [cell["id"] for cell in read(lab)["cells"]]
     assert len(set(ids)) == len(ids)
@@ -35,14 +35,14 @@ def test_cell_ids_are_unique_words(lab):
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one), f"{one} was made by a machine"
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", NAMES)
 def test_anatomy(lab):
     cells = read(lab)["cells"]
     code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
     opening = cells[0]["source"]
     assert opening.startswith(f"# {lab[:2]} · ")
     assert "You will be able to" in opening and "**Time:**" in opening
-    if lab in OWN_CLUSTER:
+    if about(lab)["own_cluster"]:  # it starts before the lab joins it, and ends after it left
         assert "import ray" not in code[0]
         assert "ray.shutdown()\nclose_all()" in code[-1]
     else:
@@ -54,7 +54,7 @@ def test_anatomy(lab):
         assert not re.search(r"^\s*[!%]|sleep\(|https?://", source, re.M), source
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", NAMES)
 def test_exercises_keep_the_contract(lab):
     for exercise in exercises(lab):
         assert exercise.task.startswith("### Exercise:")
@@ -66,13 +66,7 @@ def test_exercises_keep_the_contract(lab):
         assert re.search(rf"(def {exercise.name}|class {camel})\b", exercise.solution)
 
 
-def test_progress_knows_the_exercises():
-    assert {lab.name: list(lab.exercises) for lab in progress.labs()} == {
-        lab: [exercise.name for exercise in exercises(lab)] for lab in LABS
-    }
-
-
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", NAMES)
 def test_links_lead_somewhere(lab):
     for cell in read(lab)["cells"]:
         for target in re.findall(r"\]\(([^)#]+)", cell["source"]):

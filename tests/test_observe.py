@@ -10,7 +10,8 @@ import pytest
 from ray import cloudpickle
 from ray.util.state import list_tasks
 
-from helpers import check, observe, plots
+from checks import engine
+from helpers import observe, plots
 from helpers.observe import Task
 
 # As if the functions below stood in a notebook: workers get them by value.
@@ -108,7 +109,7 @@ def test_tells_actors_and_their_processes_dead_ones_included(ray):
     [row] = observe.actors(name=name, state="ALIVE")
     assert (row.state, row.pid) == ("ALIVE", process)
 
-    check.kill_process(row)
+    engine.kill_process(row)
     with pytest.raises(ray.exceptions.ActorDiedError):
         ray.get(actor.process.remote())
     deadline = time.monotonic() + 30
@@ -117,7 +118,7 @@ def test_tells_actors_and_their_processes_dead_ones_included(ray):
     [row] = observe.actors(name=name)
     assert row.state == "DEAD"
     with pytest.raises(ValueError, match="is DEAD"):
-        check.kill_process(row)
+        engine.kill_process(row)
 
 
 def test_overlap_is_the_average_number_at_once():

@@ -8,10 +8,11 @@ import matplotlib.pyplot as plt
 import psutil
 import pytest
 
-from helpers import prometheus, session
-from helpers.checks import metrics
+from checks import metrics
+from helpers import local, prometheus
+from helpers.labs import read
+from helpers.prometheus import server
 from tests.kernel import kernel
-from tests.notebooks import read
 
 needed = pytest.mark.skipif(not prometheus.installed(), reason="Prometheus is not installed")
 BEGIN = 1_700_000_000.0
@@ -71,7 +72,7 @@ def test_a_refused_query_says_why(remembering, promql, why):
 
 @needed
 def test_samples_that_make_no_sense_leave_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(prometheus.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
+    monkeypatch.setattr(server.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
     with pytest.raises(subprocess.CalledProcessError):
         prometheus.remembering([("no name", {}, BEGIN, 1.0)])
     assert not tmp_path.exists()
@@ -108,12 +109,12 @@ def test_nothing_is_left_when_its_kernel_is_killed():
         folder, *pids = running.stdout.readline().split()
         belonging = [psutil.Process(int(pid)) for pid in pids]
         assert len(belonging) == 2, "the keeper and the server"
-    assert session.wait_until_gone(belonging, 20)
+    assert local.wait_until_gone(belonging, 20)
     assert not os.path.exists(folder)
 
 
 def test_where_it_is_not_installed_one_sentence_says_so(monkeypatch):
-    monkeypatch.setattr(prometheus.shutil, "which", lambda name: None)
+    monkeypatch.setattr(server.shutil, "which", lambda name: None)
     absent = prometheus.start(CONFIG)
     assert not absent and not prometheus.installed()
     assert "no program `prometheus`" in repr(absent)
@@ -122,7 +123,7 @@ def test_where_it_is_not_installed_one_sentence_says_so(monkeypatch):
 
 
 def test_where_rays_files_are_elsewhere_one_sentence_says_so(monkeypatch):
-    monkeypatch.setattr(prometheus.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(server.shutil, "which", lambda name: f"/usr/bin/{name}")
     assert "head node" in repr(prometheus.start(""))
 
 
@@ -135,7 +136,7 @@ def test_checks_say_what_they_lack_and_leave_the_exercise_alone(ray, monkeypatch
 
 def test_the_lab_goes_on_without_it(monkeypatch, tmp_path, capsys):
     """Its cells that ask Prometheus, where there is none: no error, and a sentence or nothing."""
-    monkeypatch.setattr(prometheus.shutil, "which", lambda name: None)
+    monkeypatch.setattr(server.shutil, "which", lambda name: None)
     monkeypatch.setattr(plt, "show", lambda: pytest.fail("a picture of nothing"))
     code = {c["id"]: c["source"] for c in read("07_metrics")["cells"] if c["cell_type"] == "code"}
     done = [("cat", 0.03), ("dog", 0.3)]

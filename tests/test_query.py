@@ -2,8 +2,7 @@
 
 import pytest
 
-from helpers import ui
-from helpers.prometheus import Absent, QueryError, Series
+from helpers.prometheus import Absent, QueryError, Series, live_query
 from helpers.ui.state import Unavailable
 
 
@@ -20,7 +19,7 @@ class Recorded:
 
 
 def look(answer):
-    return ui.live_query("up < 3", Recorded(answer)).look()
+    return live_query("up < 3", Recorded(answer)).look()
 
 
 def test_it_shows_what_a_query_gives():
@@ -47,4 +46,4 @@ def test_what_goes_wrong_is_a_sentence(error, why):
 
 def test_without_prometheus_its_sentence_is_shown():
     absent = Absent("There is none.")
-    assert ui.live_query("up", absent) is absent
+    assert live_query("up", absent) is absent

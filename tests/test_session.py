@@ -12,7 +12,8 @@ import time
 import psutil
 import pytest
 
-from helpers import apart, session
+from helpers import local
+from launch import apart, session
 
 SLEEPER = "import signal; print('up', flush=True); signal.pause()"
 
@@ -41,7 +42,7 @@ def head(said):
 def listener(port=0):
     """A listening socket; or nothing to do, where somebody listens on that port already."""
     try:
-        return socket.create_server((session.HOST, port))
+        return socket.create_server((local.HOST, port))
     except OSError:
         return contextlib.nullcontext()
 
@@ -130,18 +131,18 @@ def test_a_killed_head_is_cleaned_up_and_no_stranger_with_it(head):
         processes = head.processes()
         [root] = [process for process in processes if process.pid == head.pid]
         root.kill()
-        assert session.wait_until_gone([root], 10)  # a busy machine takes its time to kill
+        assert local.wait_until_gone([root], 10)  # a busy machine takes its time to kill
 
         said = []
         assert session.find(say=said.append) is None
         assert len(said) == 1 and "had been killed" in said[0]
-        assert session.wait_until_gone(processes, 0)
+        assert local.wait_until_gone(processes, 0)
         assert [process.poll() for process in strangers] == [None] * len(strangers)
 
         with session.start(num_cpus=1, say=said.append) as second:
             assert not head_folders(second) - {second.folder}, "old folders fill the disk"
             processes = second.processes()
-        assert session.wait_until_gone(processes, 0)
+        assert local.wait_until_gone(processes, 0)
         assert second.processes() == [] and not second.alive()
         assert session.find() is None
         assert [process.poll() for process in strangers] == [None] * len(strangers)
@@ -194,7 +195,7 @@ def test_another_clone_waits_until_the_first_has_its_ports(state, tmp_path, monk
 
 def test_a_record_of_another_process_is_not_believed(state):
     fake = session.Session("127.0.0.1:1", "http://127.0.0.1:2", os.getpid(), session._temp())
-    session.write_json(session._file(), session.asdict(fake) | {"ports": session.PORTS})
+    local.write_json(session._file(), session.asdict(fake) | {"ports": session.PORTS})
     assert not fake.alive()
     assert session.find(say=lambda sentence: None) is None
     assert not session._file().exists()
@@ -221,8 +222,8 @@ def test_a_head_that_cannot_start_is_a_sentence_with_its_log(state, monkeypatch)
 def test_free_port_prefers_the_usual_one():
     with listener() as taken:
         port = taken.getsockname()[1]
-        assert session.free_port(port) != port
-    assert session.free_port(port) == port
+        assert local.free_port(port) != port
+    assert local.free_port(port) == port
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])

@@ -7,8 +7,9 @@ import sys
 import pytest
 from ray.util.state import list_tasks
 
-from helpers import paths, session
+from helpers import paths
 from helpers.ui import state
+from launch import session
 
 THROUGH_CLIENT = """
 import sys, time, ray

@@ -9,7 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 from helpers import paths, plots, ui
-from tests.notebooks import read
+from helpers.labs import read
 
 KILLER = """
 import signal

@@ -5,7 +5,7 @@ import sys
 import psutil
 import pytest
 
-from helpers import keeper, session
+from helpers import keeper, local
 from helpers.terminal import Terminal, close_all
 from tests.kernel import kernel
 
@@ -41,7 +41,7 @@ def test_it_ends_with_all_that_it_started(command):
     own = terminal.processes()
     assert len(own) == 3 and terminal.text == "up\n" and terminal.alive
     terminal.close()
-    assert not any(map(session.lives, own))
+    assert not any(map(local.is_running, own))
     assert not terminal.alive and "(ended)" in repr(terminal)
     terminal.close()
 
@@ -52,21 +52,21 @@ def test_it_ends_also_where_its_keeper_does_not_answer(command, monkeypatch):
     own = [psutil.Process(terminal._keeper.pid), *terminal.processes()]
     own[0].suspend()
     terminal.close()
-    assert len(own) == 4 and not any(map(session.lives, own))
+    assert len(own) == 4 and not any(map(local.is_running, own))
 
 
 def test_it_is_killed_at_once(command):
     terminal = Terminal(command, until="up")
     own = terminal.processes()
     terminal.kill()
-    assert not any(map(session.lives, own))
+    assert not any(map(local.is_running, own))
 
 
 def test_all_are_closed(command):
     terminals = [Terminal(command, until="up") for _ in range(2)]
     own = [process for terminal in terminals for process in terminal.processes()]
     close_all()
-    assert len(own) == 6 and not any(map(session.lives, own))
+    assert len(own) == 6 and not any(map(local.is_running, own))
     close_all()
 
 
@@ -91,4 +91,4 @@ def test_nothing_is_left_when_the_kernel_is_killed(command):
     with kernel(KERNEL, command) as running:
         own = [psutil.Process(int(pid)) for pid in running.stdout.readline().split()]
         assert len(own) == 4
-    assert session.wait_until_gone(own, 20)
+    assert local.wait_until_gone(own, 20)

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from tests.notebooks import read
+from helpers.labs import read
 
 LAB = "11_trackers_and_callbacks"
 TRACKERS = ("tensorboard", "mlflow", "wandb")

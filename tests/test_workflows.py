@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from helpers import paths
-from tests.notebooks import LABS
+from helpers.labs import NAMES
 
 FILES = sorted((paths.ROOT / ".github/workflows").glob("*.yml"))
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in FILES}
@@ -69,7 +69,7 @@ def test_every_file_that_a_command_names_is_there():
 
 def test_the_nightly_run_has_a_job_for_every_lab_and_one_for_the_rest():
     jobs = JOBS["nightly/test-all"]["strategy"]["matrix"]["lab"]
-    assert jobs == [*(lab[:2] for lab in LABS), "none"]
+    assert jobs == [*(lab[:2] for lab in NAMES), "none"]
 
 
 def test_the_project_allows_every_python():

@@ -3,8 +3,6 @@
 from typing import TYPE_CHECKING
 
 from helpers.ui.actors import actor_tree
-from helpers.ui.grafana import grafana_panel, grafana_panels
-from helpers.ui.query import live_query
 from helpers.ui.search import object_search_bar, task_search_bar
 from helpers.ui.timeline import lives, task_timeline
 from helpers.ui.times import task_completion_time_distribution
@@ -20,9 +18,6 @@ __all__ = [
     "actor_tree",
     "cluster_usage",
     "cpu_usage",
-    "grafana_panel",
-    "grafana_panels",
-    "live_query",
     "lives",
     "object_search_bar",
     "task_completion_time_distribution",

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from pathlib import Path
 from typing import Protocol
 
 import anywidget
@@ -12,7 +13,7 @@ import ray
 import traitlets
 from IPython import get_ipython
 
-from helpers.plots import BLUE, GREY, PALE
+from helpers.plots import BLUE
 from helpers.ui.state import NOT_RUNNING, Soon, Unavailable
 
 EVERY_S = 1.0  # least time from one look to the next
@@ -55,52 +56,8 @@ class Live(anywidget.AnyWidget):
 
     html = traitlets.Unicode().tag(sync=True)
 
-    # The page's number tells a page that was loaded again from the one that it replaces, which
-    # says no goodbye.
-    _esm = """
-    const page = Math.random().toString(36).slice(2);
-    export default {
-      render({ model, el }) {
-        const box = document.createElement("div");
-        box.className = "ray-labs-live";
-        el.append(box);
-        const draw = () => { box.innerHTML = model.get("html"); };
-        model.on("change:html", draw);
-        draw();
-        model.send({ shown: 1, page });
-        return () => {
-          model.off("change:html", draw);
-          model.send({ shown: -1, page });
-        };
-      },
-    };
-    """
-    _css = f"""
-    .ray-labs-live {{
-      max-width: 780px; max-height: 480px; margin: 4px 0; overflow-y: auto; box-sizing: border-box;
-      padding: 10px 14px; border: 1px solid {PALE}; border-radius: 6px;
-      background: white; color: #1f2937; font: 13px/1.45 system-ui, sans-serif;
-      font-variant-numeric: tabular-nums;
-    }}
-    .ray-labs-live .title {{ font-weight: 600; font-size: 14px; margin: 0 0 6px; }}
-    .ray-labs-live .part {{ font-weight: 600; margin: 12px 0 3px; }}
-    .ray-labs-live .quiet {{ color: {GREY}; font-weight: 400; }}
-    .ray-labs-live .note {{
-      margin-top: 8px; padding: 4px 8px; background: #fff7e6; border-left: 3px solid #E69F00;
-    }}
-    .ray-labs-live .row {{ display: flex; align-items: center; gap: 10px; height: 22px; }}
-    .ray-labs-live .row > * {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
-    .ray-labs-live .name {{ flex: 0 0 210px; }}
-    .ray-labs-live .held {{ padding-left: 220px; color: {GREY}; }}
-    .ray-labs-live .said {{ flex: 0 0 150px; text-align: right; }}
-    .ray-labs-live .bar {{
-      flex: 1 1 0; display: flex; height: 12px; background: #eef0f3; border-radius: 3px;
-    }}
-    .ray-labs-live .bar.whole {{ height: 20px; margin: 2px 0 6px; }}
-    .ray-labs-live .axis {{ display: flex; justify-content: space-between; font-size: 11px; }}
-    .ray-labs-live .bar i {{ display: block; height: 100%; }}
-    .ray-labs-live svg {{ display: block; flex: none; }}
-    """
+    _esm = Path(__file__).with_name("live.js")
+    _css = Path(__file__).with_name("live.css")
 
     def __init__(self, look: Callable[[], View]):
         super().__init__()

@@ -12,7 +12,7 @@ from ray.runtime_context import get_runtime_context  # ray's own of that name ma
 from ray.util.state import exception, get_task
 from ray.util.state.common import TaskState
 
-from helpers import observe, session
+from helpers import local, observe
 
 NOT_RUNNING = "Ray is not running in this notebook: run ray.init(), then ask again."
 ENDED = (
@@ -51,8 +51,10 @@ def connected() -> str:
         raise Unavailable(NOT_RUNNING)
     try:
         address = get_runtime_context().gcs_address
-        session.reach(address, REACH_S)
-    except (RaySystemError, session.SessionError) as error:
+        host, _, port = address.rpartition(":")
+        if not local.accepts(host, int(port), REACH_S):
+            raise ConnectionError(f"nothing listens at {address}")
+    except (RaySystemError, ConnectionError) as error:
         through_client = ray.util.client.ray.is_connected()
         raise Unavailable(OUT_OF_REACH if through_client else ENDED) from error
     named = os.environ.get("RAY_ADDRESS", "")

@@ -63,7 +63,8 @@ class Timeline:
     Args:
         tasks: what ran; times are seconds.
         title: what the reader should see, or why there is nothing.
-        row: the row that a task belongs to.
+        row: the row that a task belongs to; by default the process that ran it. Rows stand in the
+            order in which their first tasks are in `tasks`.
         label: what to write into a task's bar, if it fits there.
         phases: paint fetching the arguments pale and storing the result dark.
         arrows: pairs of task ids; from the end of the first to the start of the second.
@@ -308,7 +309,7 @@ class Timeline:
                 "most": MOST_ARROWS,
                 "told": told,
             },
-            code=FILTER,
+            code=_javascript("filter"),
         )
         name.js_on_change("value_input", code)
         chosen.js_on_change("value", code)
@@ -316,87 +317,31 @@ class Timeline:
         plot.add_tools(pick_range)
         plot.toolbar.active_drag = pick_range
         args = {"source": source, "shown": shown, "told": told, "arrows": arrows, "drawn": drawn}
-        pick = CustomJS(args=args, code=PICK)
+        pick = CustomJS(args=args, code=_javascript("pick"))
         plot.js_on_event("selectiongeometry", pick)
         plot.js_on_event("tap", pick)
         return column(plot, row(name, chosen), told, sizing_mode="stretch_width")
 
 
-FILTER = """
-const {name: names, state: states} = source.data
-const wanted = name.value_input.toLowerCase()
-const keep = Array.from(names, (one, i) =>
-  one.toLowerCase().includes(wanted) && (state.value == all_states || states[i] == state.value))
-shown.booleans = keep
-const ends = {}
-const among = Array.from(arrows.child, (child, i) => keep[child] && keep[arrows.parent[i]])
-const few = among.filter(Boolean).length <= most
-for (const [column, values] of Object.entries(arrows))
-  ends[column] = values.filter((_, i) => few && among[i])
-drawn.data = ends
-told.text = `${keep.filter(Boolean).length} of ${keep.length} tasks`
-"""
-
-PICK = """
-const {name, state, start, end, waited, id, error, y, height} = source.data
-const seconds = x => x.toFixed(3) + " s"
-const hit = i => shown.booleans[i]
-if (cb_obj.event_name == "tap") {
-  const i = Array.from(start).findIndex((from, i) =>
-    hit(i) && Math.abs(y[i] - cb_obj.y) <= height[i] / 2 && from <= cb_obj.x && cb_obj.x <= end[i])
-  if (i >= 0) {
-    told.text = `${name[i]}  ${state[i]} ${error[i]}\\nid ${id[i]}\\n` +
-      `waited ${seconds(waited[i])}, from ${seconds(start[i])} to ${seconds(end[i])}`
-    const its = arrows.child.map((child, at) => (child == i || arrows.parent[at] == i) ? 1 : 0)
-    const ends = {}
-    for (const [column, values] of Object.entries(arrows))
-      ends[column] = values.filter((_, at) => its[at])
-    drawn.data = ends
-  }
-} else {
-  const {x0, x1} = cb_obj.geometry
-  const found = {}
-  let busy = 0
-  for (let i = 0; i < start.length; i++) {
-    const inside = Math.min(end[i], x1) - Math.max(start[i], x0)
-    if (!hit(i) || inside < 0) continue
-    const one = found[name[i]] ??= {count: 0, inside: 0, waited: 0}
-    one.count += 1; one.inside += inside; one.waited += waited[i]; busy += inside
-  }
-  const lines = [`${seconds(x0)} to ${seconds(x1)}: ${(busy / (x1 - x0)).toFixed(1)} at once`]
-  const ranked = Object.entries(found).sort((a, b) => b[1].inside - a[1].inside)
-  for (const [what, one] of ranked)
-    lines.push(`${what}: ${one.count}, ${seconds(one.inside)} in here, ` +
-      `waited ${seconds(one.waited / one.count)} on average`)
-  told.text = lines.join("\\n")
-}
-"""
+def _javascript(name: str) -> str:
+    return Path(__file__).with_name(f"timeline_{name}.js").read_text(encoding="utf-8")
 
 
 def task_timeline(
     tasks: Sequence[Task] | None = None,
     title: str = "",
-    row: Callable[[Task], str] = _process,
-    label: Callable[[Task], str] = lambda task: task.name,
-    phases: bool = False,
     arrows: Iterable[tuple] = (),
-    legend: bool = True,
-    line: float | None = None,
     all_jobs: bool = False,
+    **look,
 ) -> Timeline:
     """When each task ran, a row a worker: zoom, hover, filter, pick a range. `ui.task_timeline()`
 
     Args:
         tasks: what `observe.tasks` collected, or part of it; by default all that Ray tells of.
         title: what the reader should see.
-        row: the row that a task belongs to; by default the process that ran it. Rows stand in the
-            order in which their first tasks are in `tasks`.
-        label: what to write into a task's bar, if it fits there.
-        phases: paint fetching the arguments pale and storing the result dark.
         arrows: pairs of refs or task ids; from the end of the first task to the start of the other.
-        legend: tell the colours' names, where there are several.
-        line: a moment to mark by a red line, in seconds.
         all_jobs: with no `tasks`, take those of others too, not only those of this notebook.
+        look: how `tasks` are drawn, `row`, `label`, `phases`, `legend` or `line`: see `Timeline`.
 
     With no `tasks` it draws all of the job with their phases, rows grouped by node, arrows from
     who submitted to what was submitted, and fields to filter by; what still runs is pale. Of more
@@ -404,7 +349,7 @@ def task_timeline(
     """
     if tasks is not None:
         pairs = [(_task_id(one), _task_id(other)) for one, other in arrows]
-        return Timeline(tasks, title, row, label, phases, pairs, legend, line)
+        return Timeline(tasks, title, arrows=pairs, **look)
     try:
         rows = state.tasks(all_jobs)
     except Unavailable as error:

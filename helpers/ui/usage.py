@@ -11,8 +11,8 @@ import ray
 from prometheus_client.parser import text_string_to_metric_families
 from ray.util.state import list_actors, list_jobs, list_placement_groups, list_tasks
 
+from helpers.local import get
 from helpers.plots import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, RED, SKY
-from helpers.session import get
 from helpers.ui.live import History, Live, bar, row, said
 from helpers.ui.state import (
     ASK_S,

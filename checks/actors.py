@@ -1,0 +1,617 @@
+"""Checks of lab 03."""
+
+import asyncio
+import copy
+import inspect
+import os
+import re
+import secrets
+import threading
+import time
+from typing import NamedTuple
+
+import ray
+
+from checks.engine import NotYet, Passed, exercise, kill_process, run, start_workers
+from checks.news import newest
+from helpers import observe, plots, ui
+from helpers.observe import Task, overlap
+
+START_S = 30.0  # for a process to start on a busy machine
+LIMIT_S = 10.0  # for an answer, once the processes that it needs have started
+ANSWER_S = 5.0  # for a call of an actor that has started, a thousand times what it takes
+# These three are for `newest`, which gives a busy machine more.
+LATER_S = 1.0  # until there is no more to come of tasks that were not waited for
+UNDER_WAY_S = 1.0  # until a call that was sent and not waited for has arrived
+EARLY_S = 0.4  # until an answer is there that waits for nothing
+
+
+@exercise
+def tally(answer) -> Passed:
+    """`Tally` counts words: `add(word)`, `counts()`."""
+    if hasattr(answer, "remote"):
+        raise NotYet(
+            "Tally is an actor class already. Take @ray.remote off: the check uses the plain "
+            "class, too."
+        )
+    if not isinstance(answer, type):
+        raise NotYet(f"Tally should be a class; it is {type(answer).__name__}.")
+    alone, apart, together = run(_count, answer, setup=_start_tally)
+    for words, counts in alone:
+        if counts is None:
+            raise NotYet("counts() returned None. Does it end with a return?")
+        if not hasattr(counts, "items"):
+            raise NotYet(
+                f"counts() returned {type(counts).__name__}: {str(counts)[:60]}. It should be a "
+                "dict from each word to how often it was added."
+            )
+        wrong = dict(counts) != _counted(words)
+        if wrong and len(words) > 1 and sum(counts.values()) <= 1:
+            raise NotYet(
+                f"After {len(words)} calls of add, counts() is {counts}: only the last word is "
+                "left. Does something make the dict anew each time? Make it in __init__ only."
+            )
+        if wrong:
+            raise NotYet(
+                f"After adding {', '.join(words)}, counts() is {dict(counts)}; it "
+                f"should be {_counted(words)}."
+            )
+    if apart:
+        raise NotYet(
+            f"A second tally, made after the first had counted, began with {apart}. Its counts "
+            "are kept on the class or in a global, which all tallies of a process share, and "
+            "which travel with the class into an actor. Keep them on self, in __init__."
+        )
+    sent, counts = together
+    picture = _bars(sent, counts)
+    if counts != sent:
+        raise NotYet(
+            f"Four tasks added {sum(sent.values())} words, and the actor counted "
+            f"{sum(counts.values())}. The picture says which.",
+            picture,
+        )
+    return Passed(f"four tasks added {sum(sent.values())} words, and none is missing.", picture)
+
+
+@exercise
+def report_all(answer) -> Passed:
+    """`report_all(function, items, tally)`: each task adds its own result to the tally."""
+    ran = run(_report, answer, limit=LIMIT_S, setup=_start_board)
+    items, here, cores = ran["items"], ran["here"], ran["cores"]
+    tasks = [Task(str(item), pid, start, end) for item, pid, start, end in ran["calls"]]
+    reports = ran["at_return"]
+    picture = _reports(tasks, ran) if tasks else None
+    if any(task.worker == here for task in tasks):
+        raise NotYet(
+            f"function(item) ran in process {here}, the one that runs report_all. It should run "
+            "in a task for each item: put it into a remote function and call that.",
+            picture,
+        )
+    if not ran["counted"]:
+        raise NotYet(
+            "Nothing reached the actor behind the handle `tally`. Each task should call "
+            "tally.add.remote(...) on the very handle that report_all was given, not on an actor "
+            "of its own.",
+            picture,
+        )
+    words = [word for word, _ in reports]
+    if len(words) > len(set(words)):
+        raise NotYet(
+            f"{len(items)} items, and {len(words)} reports: some were reported twice.", picture
+        )
+    if missing := len(items) - len(reports):
+        later = len(ran["counted"]) - len(reports)
+        raise NotYet(
+            f"When report_all returned, {missing} of {len(items)} reports were missing; {later} of "
+            "them came later. Somebody has to wait for tally.add.remote(...), and report_all "
+            "for the tasks.",
+            picture,
+        )
+    if set(words) != {_word(item) for item in items}:
+        raise NotYet(
+            f"The tally was told {words[0]!r}, where {_word(items[0])!r} or the like was to come. "
+            "Report what function(item) returned, not the item."
+        )
+    if any(here in path for _, path in reports):
+        raise NotYet(
+            f"The results came back to process {here}, which runs report_all, and went to the "
+            "tally from there. Each task should report its own: give it the handle.",
+            picture,
+        )
+    if cores > 1 and overlap(tasks) < 1.05:
+        raise NotYet(
+            f"The {len(tasks)} tasks ran one after another, on {cores} cores. Is there a ray.get "
+            "in the loop? Send them all, then wait.",
+            picture,
+        )
+    return Passed(
+        f"{len(words)} tasks, {len(words)} reports, {overlap(tasks):.1f} tasks at a time.", picture
+    )
+
+
+@exercise
+def spread(answer) -> Passed:
+    """`spread(actors, items)`: ordered results, an idle actor takes the next item."""
+    returned, few, none, calls = run(_spread, answer, limit=LIMIT_S, setup=_start_workers)
+    for result in (returned, few, none):
+        if result == "ref":
+            raise NotYet("You returned ObjectRefs. Trade them in: ray.get(...)")
+        if not isinstance(result, list):
+            raise NotYet(f"Return a list of results; you returned {result}.")
+    if not calls:
+        raise NotYet("No actor was given any work. Call actor.work.remote(item).")
+    for result, wanted in ((returned, ITEMS), (few, ITEMS[:1]), (none, [])):
+        if len(result) != len(wanted) or not all(isinstance(one, Result) for one in result):
+            raise NotYet(
+                f"For {len(wanted)} items you returned {len(result)} results: {str(result)[:60]} … "
+                "It should be what work(item) returned, once for each item."
+            )
+        if len(set(result)) < len(result):
+            raise NotYet(
+                f"Item {TWICE} was there twice, and you returned one result for both. Two calls "
+                "may return different things: keep results by place in the list, not by item."
+            )
+    began = min(start for _, _, start, _ in calls)
+    tasks = [
+        Task("work", 0, start - began, end - began, actor=name) for name, _, start, end in calls
+    ]
+    title = "Your items on the two actors"
+    figure = ui.task_timeline(
+        tasks, title, row=lambda task: f"{task.actor} actor", label=lambda task: ""
+    )
+    used = {name for name, *_ in calls}
+    if len(used) == 1:
+        raise NotYet(f"All {len(calls)} items went to the {used.pop()} actor of two.", figure)
+    behind = sum(name == "slow" for name, *_ in calls) - 1
+    first_slow = min((start, end) for name, _, start, end in calls if name == "slow")
+    meanwhile = [start for name, _, start, _ in calls if name == "quick" and start < first_slow[1]]
+    if behind and len(meanwhile) < 2:
+        raise NotYet(
+            f"While the slow actor held its first item, the quick one did {len(meanwhile)} and "
+            "then stood idle, with items left. Whoever waits for results in order (ray.get in the "
+            "loop, ActorPool.map) waits for the slow one. Wait for whichever call ends first.",
+            figure,
+        )
+    if behind:
+        raise NotYet(
+            f"{behind} more items were queued behind the slow actor's first, while the quick one "
+            "had nothing to do. Give an actor its next item only when it has finished the one "
+            "before: ray.wait tells which has.",
+            figure,
+        )
+    if [result.item for result in returned] != ITEMS:
+        raise NotYet(
+            "The results are not in the order of the items: they are those of "
+            f"{', '.join(str(result.item) for result in returned)}. They came in the order "
+            "in which they were ready. Remember which ref belongs to which item.",
+            figure,
+        )
+    return Passed(
+        f"the slow actor held up 1 item, the quick one did the other {len(ITEMS) - 1}.", figure
+    )
+
+
+@exercise
+def survivor(answer) -> Passed:
+    """`Survivor(storage)`: no acknowledged `add` is lost when its process is killed."""
+    if not isinstance(answer, type) and not hasattr(answer, "remote"):
+        raise NotYet(f"Survivor should be a class; it is {type(answer).__name__}.")
+    story = run(_survive, answer, limit=3 * START_S)
+    figure, axis = plots.figure(6, 2)
+    _draw_totals(axis, story)
+    wanted = 0
+    for event in story:
+        if event[0] == "silent":
+            raise NotYet(f"add({event[1]}) had not returned after {ANSWER_S:g} s.", figure)
+        if event[0] == "broken":
+            _, when, error = event
+            if not error.strip("."):
+                raise NotYet(f"Your __init__ had not returned after {START_S:g} s.", figure)
+            if when == "first":
+                raise NotYet(
+                    f"The actor could not start: {error}. The first time the storage is empty, "
+                    "and load returns None.",
+                    figure,
+                )
+            raise NotYet(f"After the restart __init__ failed: {error}.", figure)
+        if event[0] == "ref":
+            raise NotYet(
+                "You saved an ObjectRef. What the actor puts into the object store belongs to its "
+                "process, and is lost with it. Save the value itself.",
+                figure,
+            )
+        if event[0] == "early":
+            _, n, saves, _ = event
+            why = (
+                "The save was under way and nobody waited for it: ray.get its ref before you "
+                "return."
+                if saves
+                else "Nothing was saved: the storage's save was not called by then."
+            )
+            raise NotYet(
+                f"add({n}) returned while the storage had not yet saved it. Killed at that moment, "
+                f"the actor loses what it has promised. {why}",
+                figure,
+            )
+        if event[0] == "add":
+            _, n, total, after_kill = event
+            before, wanted = wanted, wanted + n
+            if total is None:
+                raise NotYet(f"add({n}) returned None. Return the new total.", figure)
+            if total == wanted:
+                continue
+            if not after_kill:
+                raise NotYet(
+                    f"The total was {before}, and add({n}) returned {total}; it should be "
+                    f"{wanted}.",
+                    figure,
+                )
+            raise NotYet(_lost(story, before, n, total), figure)
+    return Passed(f"killed for real, and the total is {wanted}, as if nothing had been.", figure)
+
+
+def _reports(tasks: list[Task], ran: dict):
+    """Where and when the function ran, when the tally counted, and when report_all returned."""
+    began = min(ran["returned"], *(task.start for task in tasks))
+    shown = [Task("function", one.worker, one.start - began, one.end - began) for one in tasks]
+    counted = [moment - began for moment in ran["counted"]]
+    shown += [Task("counted", 0, moment - 0.05, moment) for moment in counted]
+    return ui.task_timeline(
+        shown,
+        "Red line: report_all returned",
+        row=lambda task: f"process {task.worker}" if task.worker else "the tally",
+        label=lambda task: "",
+        line=ran["returned"] - began,
+    )
+
+
+def _start_tally(answer):
+    handle = ray.remote(answer).remote()
+    ray.wait([handle.counts.remote()], timeout=START_S)  # what it raises will come again
+    start_workers(1)
+    return handle
+
+
+def _count(answer, handle):
+    """Use Tally as a plain class, then as an actor that four tasks add to."""
+    alone = []
+    first, words = answer(), []
+    for word in ("oak", "elm", "oak"):
+        _now(first.add(word))
+        words.append(word)
+        alone.append((list(words), copy.copy(_now(first.counts()))))
+    apart = _now(answer().counts())
+    if apart or any(counts != _counted(words) for words, counts in alone):
+        return alone, apart, ({}, {})
+    lots = [("oak", "elm", "ash", "oak"), ("elm", "fir", "oak", "elm")] * 2
+
+    @ray.remote
+    def add(words):
+        ray.get([handle.add.remote(word) for word in words])
+
+    ray.get([add.remote(words) for words in lots])
+    sent = _counted([word for words in lots for word in words])
+    return alone, apart, (sent, dict(ray.get(handle.counts.remote())))
+
+
+def _counted(words) -> dict[str, int]:
+    return {word: words.count(word) for word in words}
+
+
+def _now(value):
+    """The value of a method that may be `async def`."""
+    return asyncio.run(value) if inspect.iscoroutine(value) else value
+
+
+def _bars(sent: dict, counts: dict):
+    figure, axis = plots.figure(6, 2)
+    words = sorted(sent.keys() | counts.keys())
+    axis.barh(words, [sent.get(word, 0) for word in words], 0.8, color=plots.PALE)
+    axis.barh(words, [counts.get(word, 0) for word in words], 0.4, color=plots.BLUE)
+    axis.set(xlabel="times", title="Added (grey) and counted (blue)")
+    return figure
+
+
+class _Word(str):
+    """A word that remembers which processes sent it on."""
+
+    path: tuple = ()
+
+    def __reduce__(self):
+        return _travelled, (str(self), (*self.path, os.getpid()))
+
+
+def _travelled(text, path):
+    word = _Word(text)
+    word.path = path
+    return word
+
+
+def _word(item: int) -> str:
+    return f"word {item}"
+
+
+class _Board:
+    """A tally that takes its time to count, and notes what is counted, by whom it was sent."""
+
+    def __init__(self):
+        self.reports, self.calls, self.counted = [], [], []
+
+    def add(self, word):
+        time.sleep(0.05)
+        self.reports.append((word, getattr(word, "path", ())))
+        self.counted.append(time.time())
+
+    def counts(self):
+        return _counted([str(word) for word, _ in self.reports])
+
+    @ray.method(concurrency_group="check")
+    def note(self, call):
+        self.calls.append(call)
+
+    @ray.method(concurrency_group="check")
+    def read(self):
+        reports = [
+            (str(word) if isinstance(word, str) else repr(word), path)
+            for word, path in self.reports
+        ]
+        return reports, self.calls, self.counted
+
+
+def _start_board(answer):
+    board = ray.remote(concurrency_groups={"check": 1})(_Board).remote()
+    ray.get(board.read.remote())
+    start_workers(min(_cores(), 2))
+    return board
+
+
+def _cores() -> int:
+    return int(ray.cluster_resources().get("CPU", 1))
+
+
+def _report(answer, board):
+    items = [3, 1, 4, 5, 9, 2]
+
+    def function(item):
+        start = time.time()
+        time.sleep(0.2)
+        ray.get(board.note.remote((item, os.getpid(), start, time.time())))
+        return _Word(_word(item))
+
+    answer(function, items, board)
+    returned = time.time()
+    reports, _, _ = ray.get(board.read.remote())
+    _, calls, counted = newest(
+        lambda: ray.get(board.read.remote()), lambda told: len(told[2]) >= len(items), LATER_S
+    )
+    return {
+        "items": items,
+        "here": os.getpid(),
+        "cores": _cores(),
+        "calls": calls,
+        "at_return": reports,
+        "counted": counted,
+        "returned": returned,
+    }
+
+
+TWICE = 3
+ITEMS = [0, 1, 2, TWICE, TWICE, 4, 5]
+PATIENCE_S = 2.0  # the slow actor waits so long for the quick one to do one more item
+
+
+class Result(NamedTuple):
+    """What work(item) returns; no two calls return the same."""
+
+    item: int
+    by: str
+    call: int
+
+
+class _Worker:
+    """The slow one holds its first item until it is released; the quick one counts."""
+
+    def __init__(self, name, slow=None):
+        self.name, self.slow, self.calls = name, slow, []
+        self.heard, self.released = time.monotonic(), threading.Event()
+
+    def work(self, item):
+        start = time.time()
+        if self.name == "slow" and not self.calls:
+            self.heard = time.monotonic()
+            while not self.released.wait(0.02) and time.monotonic() < self.heard + PATIENCE_S:
+                pass
+        else:
+            time.sleep(0.03)
+        self.calls.append((self.name, item, start, time.time()))
+        if self.slow is not None:
+            self.slow.hear.remote(len(self.calls))
+        return Result(item, self.name, len(self.calls))
+
+    @ray.method(concurrency_group="check")
+    def hear(self, done):
+        self.heard = time.monotonic()
+        if done == len(ITEMS) - 1:
+            self.released.set()
+
+    @ray.method(concurrency_group="check")
+    def read(self):
+        return self.calls
+
+
+def _start_workers(answer):
+    worker = ray.remote(concurrency_groups={"check": 1})(_Worker)
+    slow = worker.remote("slow")
+    actors = [worker.remote("quick", slow), slow]
+    start_workers(1, num_cpus=0)
+    ray.get([actor.read.remote() for actor in actors])
+    return actors
+
+
+def _spread(answer, actors):
+    returned = answer(list(actors), list(ITEMS))
+    calls = [call for actor in actors for call in ray.get(actor.read.remote())]
+    few, none = answer(list(actors), ITEMS[:1]), answer(list(actors), [])
+    return *map(_told, (returned, few, none)), sorted(calls, key=lambda call: call[2])
+
+
+def _told(returned):
+    """A list of results as it is, and of anything else a word."""
+    if isinstance(returned, ray.ObjectRef):
+        return "ref"
+    if not isinstance(returned, list | tuple):
+        return type(returned).__name__
+    return "ref" if any(isinstance(one, ray.ObjectRef) for one in returned) else list(returned)
+
+
+class _Storage:
+    """Keeps one state; `shut`, it takes a save and does not complete it until it is opened."""
+
+    def __init__(self):
+        self.state, self.saves, self.gate = None, 0, asyncio.Event()
+        self.gate.set()
+
+    async def save(self, state):
+        self.saves += 1
+        await self.gate.wait()
+        self.state = state
+
+    async def load(self):
+        return self.state
+
+    async def read(self):
+        return self.state, self.saves
+
+    async def shut(self):
+        self.gate.clear()
+
+    async def open(self):
+        self.gate.set()
+
+
+def _survive(answer):
+    """Add, add while the storage is held up, kill, add; tell what happened until it went wrong."""
+    storage = ray.remote(_Storage).remote()
+    remote = answer if hasattr(answer, "remote") else ray.remote(answer)
+    name = f"survivor {secrets.token_hex(8)}"
+    actor = remote.options(name=name, max_restarts=2, max_task_retries=0).remote(storage)
+    story = []
+    if error := _start_error(actor, name):
+        return [("broken", "first", error)]
+    ray.get(storage.read.remote())  # it has started too, which a Survivor need not have waited for
+    for n in (3, 4):
+        if not _add(actor, n, story):
+            return story
+    if not _add_slowly(actor, storage, 5, story):
+        return story
+    state, _ = ray.get(storage.read.remote())
+    if "ObjectRef(" in str(state):
+        return [*story, ("ref",)]
+    [row] = observe.actors(name=name)
+    kill_process(row)
+    if error := _start_error(actor, name, killed=row.pid):
+        return [*story, ("kill",), ("broken", "restart", error)]
+    story.append(("kill",))
+    story.append(("saved", state if isinstance(state, int | float) else str(state)))
+    _add(actor, 2, story, after_kill=True)
+    return story
+
+
+def _start_error(actor, name: str, killed: int = 0) -> str:
+    """What __init__ raised, or nothing; waits until the actor is there, or there again.
+
+    It is "..." where __init__ was still running after START_S. `killed` is the process that was.
+    """
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        for row in observe.actors(name=name):
+            if row.state == "ALIVE" and row.pid != killed:
+                return ""
+            if row.state == "DEAD":
+                return _death(actor)
+        time.sleep(0.05)
+    return "..."
+
+
+def _death(actor) -> str:
+    try:
+        ray.get(actor.add.remote(0))
+    except ray.exceptions.ActorDiedError as error:
+        raised = re.findall(r"^(?:\w+\.)*(\w+(?:Error|Exception)\b.*)", str(error), re.M)
+        return raised[-1][:100] if raised else "it could not be made"
+
+
+def _add(actor, n, story, after_kill=False) -> bool:
+    try:
+        total = ray.get(actor.add.remote(n), timeout=ANSWER_S)
+    except ray.exceptions.GetTimeoutError:
+        story.append(("silent", n))
+        return False
+    story.append(("add", n, total, after_kill))
+    return True
+
+
+def _add_slowly(actor, storage, n, story) -> bool:
+    """Hold the storage up, and see whether add answers before it is let go."""
+    ray.get(storage.shut.remote())
+    _, saves_before = ray.get(storage.read.remote())
+    ref = actor.add.remote(n)
+    deadline = time.monotonic() + ANSWER_S
+    saves = saves_before
+    while saves == saves_before and not ray.wait([ref], timeout=0.02)[0]:
+        _, saves = ray.get(storage.read.remote())
+        if time.monotonic() > deadline:
+            story.append(("silent", n))
+            return False
+
+    def look():
+        _, saves = ray.get(storage.read.remote())
+        return bool(ray.wait([ref], timeout=0)[0]), saves
+
+    early, _ = newest(look, lambda seen: seen[0], EARLY_S)
+    if early:
+        total = ray.get(ref)  # an exception is the learner's own
+        _, saves = newest(look, lambda seen: seen[1] > saves_before, UNDER_WAY_S)
+        story.append(("early", n, saves - saves_before, total))
+        return False
+    ray.get(storage.open.remote())
+    story.append(("add", n, ray.get(ref, timeout=ANSWER_S), False))
+    return True
+
+
+def _lost(story, before, n, total) -> str:
+    [saved] = [event[1] for event in story if event[0] == "saved"]
+    last = [event[1] for event in story if event[0] == "add"][-2]
+    begin = f"Before the kill the total was {before}; after the restart add({n}) returned {total}. "
+    if total == n and saved == before:
+        return (
+            begin + f"{before} was saved, and nobody loaded it: __init__ runs again, so load there."
+        )
+    if total == n:
+        return begin + "It began at 0 again. Save the total, and load it in __init__."
+    if total == last + n:
+        return begin + f"The storage held {saved}, the last n. Save the total."
+    if total == before - last + n:
+        return (
+            begin
+            + f"The storage held {saved}, the total without the last add. Add first, then save."
+        )
+    return begin + f"It should be {before + n}; the storage held {saved}."
+
+
+def _draw_totals(axis, story):
+    wanted, bars = 0, []
+    for event in story:
+        if event[0] in ("add", "early"):
+            wanted += event[1]
+            total = event[3] if event[0] == "early" else event[2]
+            note = ",\nnot saved" if event[0] == "early" else ",\nafter the kill" * event[3]
+            colour = plots.RED if event[0] == "early" else plots.BLUE
+            bars.append((f"add({event[1]}){note}", wanted, total, colour))
+        if event[0] == "kill":
+            axis.axvline(len(bars) - 0.5, color=plots.RED, linestyle=":")
+    for place, (_, wanted, total, colour) in enumerate(bars):
+        axis.bar(place, wanted, 0.8, color=plots.PALE)
+        axis.bar(place, total if isinstance(total, int | float) else 0, 0.4, color=colour)
+    axis.set(xticks=range(len(bars)), xticklabels=[bar[0] for bar in bars], ylabel="total")
+    axis.set_title("What add should return (grey) and returned (coloured)")

@@ -1,0 +1,554 @@
+"""Checks of lab 02."""
+
+import math
+import os
+import threading
+import time
+from collections.abc import Iterator
+from itertools import accumulate, pairwise
+
+import ray
+
+from checks.engine import NotYet, Passed, exercise, run, start_two_workers
+from checks.news import newest
+from helpers import plots, ui
+from helpers.observe import Task, overlap
+
+STAGES = ("load", "normalize", "extract", "loss")
+SIZES = (11, 8, 6, 1)  # numbers of values to add; the check draws the first
+REF = "an ObjectRef"
+LAST_S = 0.6  # the last item waits so long for one more result to come out, before it ends
+LIMIT_S = 10.0  # for an answer, once the workers that it needs have started
+
+
+class Noted:
+    """A value that notes every process that unpacks it, and when."""
+
+    def __init__(self, kind: str, detail, unpacked=()):
+        self.kind, self.detail, self.unpacked = kind, detail, list(unpacked)
+
+    def __reduce__(self):
+        return _unpack, (self.kind, self.detail, self.unpacked)
+
+
+def _unpack(kind, detail, unpacked):
+    return Noted(kind, detail, [*unpacked, (os.getpid(), time.time())])
+
+
+@exercise
+def chain(answer) -> Passed:
+    """`chain(first, second, x)` returns second(first(x)) and never unpacks first's value."""
+    x = f"x{time.time_ns()}"
+    returned, here = run(_chain, answer, x, limit=LIMIT_S, setup=start_two_workers)
+    if returned == REF:
+        raise NotYet("You returned an ObjectRef. Return its value: ray.get(...) of the last ref.")
+    if isinstance(returned, Noted):
+        raise NotYet("You returned what `first` made. It should go on into a task of `second`.")
+    if not isinstance(returned, dict) or "second" not in returned:
+        raise NotYet(
+            f"chain should return what `second` returned; yours returned {_short(returned)}."
+        )
+    given = returned["given"]
+    if given == "list":
+        raise NotYet(
+            "`second` was given a list with a ref in it. Ray looks for refs among the arguments "
+            "themselves, not inside them: hand the ref over as it is."
+        )
+    if given != "first":
+        raise NotYet(
+            f"`second` was given {_short(given)}. It should be given what `first` made of x."
+        )
+    if returned["x"] != x:
+        raise NotYet(
+            f"`first` was called with {_short(returned['x'])}. It should be called with x."
+        )
+    first, second, unpacked = returned["first"], returned["second"], returned["unpacked"]
+    picture = _draw_chain(first, second, unpacked, here)
+    others = [process for process, _ in unpacked if process != second[0]]
+    if here in others:
+        raise NotYet(
+            f"The value is right, but what `first` made was unpacked in process {here}, the one "
+            "that called chain. A ray.get between the two tasks does that; `second` can be given "
+            "the ref.",
+            picture,
+        )
+    if others:
+        raise NotYet(
+            f"What `first` made was unpacked in process {others[0]} on its way, which ran neither "
+            "of the two tasks. Who fetched it there? `second` can be given the ref.",
+            picture,
+        )
+    return Passed("what `first` made was unpacked once: where `second` needed it.", picture)
+
+
+@exercise
+def pipeline(answer) -> Passed:
+    """`pipeline(files, load, normalize, extract, loss)`: four stages a file, one get."""
+    stem = time.time_ns() % 1000
+    files = [f"{name}-{stem}.csv" for name in ("oak", "elm", "ash", "yew")]
+    returned, here = run(_pipeline, answer, files, limit=LIMIT_S, setup=start_two_workers)
+    if returned == REF or (isinstance(returned, list) and REF in returned):
+        raise NotYet("You returned refs. Return the losses: one ray.get of the list of refs.")
+    if not isinstance(returned, list):
+        raise NotYet(f"pipeline should return a list of losses; yours returned {_short(returned)}.")
+    for loss in returned:
+        _look_at_stages(loss)
+    if len(returned) != len(files):
+        raise NotYet(
+            f"There were {len(files)} files; the list that you returned holds {len(returned)}."
+        )
+    ran = [
+        (step["stage"], step["process"], step["start"], step["end"])
+        for loss in returned
+        for step in loss["steps"]
+    ]
+    picture = _gantt(ran, "Your pipeline", here)
+    if _one_by_one(returned):
+        raise NotYet(
+            "The four files went through one after another: the first stage of each began after "
+            "the last stage of the one before had ended. Submit all files before you wait for one.",
+            picture,
+        )
+    got = [loss["steps"][0]["given"] for loss in returned]
+    if got != files:
+        raise NotYet(
+            f"The losses are of {_listed(got)}, but files was {_listed(files)}. Results belong in "
+            "the order of files, not in that in which they finish.",
+            picture,
+        )
+    fetched = {
+        stage
+        for loss in returned
+        for stage, processes in zip(STAGES, loss["unpacked"], strict=False)
+        if here in processes
+    }
+    if fetched:
+        names = _listed(f"`{stage}`" for stage in STAGES if stage in fetched)
+        raise NotYet(
+            f"What {names} returned was unpacked in process {here}, the one that called pipeline. "
+            "A get between the stages does that, and no file goes on before it returns. Hand the "
+            "refs on, and get the losses only.",
+            picture,
+        )
+    if _in_step(returned, _tasks(ran)):
+        raise NotYet(
+            "No file entered a stage before all four had left the one before. Something waits "
+            "between your stages, though it fetches nothing: is there a ray.wait?",
+            picture,
+        )
+    return Passed(
+        "sixteen tasks, and only the losses came back to the process that asked.", picture
+    )
+
+
+@exercise
+def tree_sum(answer) -> Passed:
+    """`tree_sum(add, values)` adds in pairs, at most log2 n deep, in order."""
+    sums, here = run(_sums, answer, limit=LIMIT_S, setup=start_two_workers)
+    for size, (kind, total) in sums.items():
+        if kind == "raised":
+            raise NotYet(f"A single value is its own sum, but for one value you raised {total}.")
+        if total == REF:
+            raise NotYet("You returned an ObjectRef. Return its value: ray.get(...) of the last.")
+        if kind == "other":
+            raise NotYet(f"For {size} values you returned {total}, not what `add` returns.")
+        _look_at_sum(total, size, here)
+    size = SIZES[0]
+    depth = _depth(sums[size][1])
+    return Passed(
+        f"{size} values in {depth} levels; a chain would have {size - 1}.",
+        _draw_sum(sums[size][1], size),
+    )
+
+
+@exercise
+def at_most(answer) -> Passed:
+    """`at_most(function, items, limit)` yields results as they finish, `limit` in flight."""
+    items, limit = 14, 3
+    seen = run(_at_most, answer, items, limit, limit=LIMIT_S, setup=_workers_and_counter)
+    if "returned" in seen:
+        raise NotYet(
+            f"at_most returned a {seen['returned']}, when all was over. Make it a generator: "
+            "`yield` each result as it comes."
+        )
+    submitted, results = seen["submitted"], seen["results"]
+    for value, _ in results:
+        if not isinstance(value, dict):
+            raise NotYet(
+                f"You yielded a value of type {value}. Yield what `function` returned for one "
+                "item: ray.get of the single ref."
+            )
+    numbers = [value["item"] for value, _ in results]
+    if len(submitted) < len(set(numbers)):
+        raise NotYet(
+            f"`function.remote` was called {len(submitted)} times in the process that called "
+            f"at_most, for {len(numbers)} results. Call it there, once for each item."
+        )
+    ends = {value["item"]: value["end"] for value, _ in results}
+    in_flight = [
+        number + 1 - sum(end <= moment for end in ends.values())
+        for number, moment in enumerate(submitted)
+    ]
+    picture = _draw_flight(submitted, ends, limit)
+    if missing := items - len(set(numbers)):
+        raise NotYet(
+            f"Of {items} items you yielded {items - missing} results. What is still running when "
+            "the items have ended must be waited for, too.",
+            picture,
+        )
+    if len(numbers) > items:
+        raise NotYet(f"You yielded {len(numbers)} results for {items} items.", picture)
+    most = max(in_flight)
+    if most > limit:
+        raise NotYet(
+            f"{most} tasks were in flight at once; the limit was {limit}. Before you submit one "
+            "more, wait until one has finished.",
+            picture,
+        )
+    if sum(taken <= submitted[0] for taken in seen["taken"]) == items:
+        raise NotYet(
+            f"All {items} items were taken before the first task was submitted. Items may be very "
+            "many: take the next one only when there is room for it. list(items) takes all.",
+            picture,
+        )
+    if most < limit:
+        raise NotYet(
+            f"Never more than {most} of {limit} possible tasks were in flight. Fill up to the "
+            "limit before you wait.",
+            picture,
+        )
+    if _batchwise(in_flight, limit):
+        raise NotYet(
+            f"After every {limit} tasks you waited until none of them was left: batches. One slow "
+            "item then keeps the places of the others empty. Fill a place as soon as it is free.",
+            picture,
+        )
+    if (early := results[0][1]) > submitted[-1]:
+        late = early - min(ends.values())
+        raise NotYet(
+            f"Your first result came out after the last task was submitted, {late:.1f} s after it "
+            "was there. Yield each result when you learn that it has finished.",
+            picture,
+        )
+    overtaken = sum(
+        ends[later] + 0.05 < ends[sooner]
+        for at, sooner in enumerate(numbers)
+        for later in numbers[at + 1 :]
+    )
+    if numbers == sorted(numbers) and overtaken > 1:
+        raise NotYet(
+            f"Results came out in the order of the items, and {overtaken} times one that had "
+            "finished waited behind one that had not. Ask ray.wait which is ready.",
+            picture,
+        )
+    last = max(ends.values())
+    held = [end for value, out in results if (end := value["end"]) + LAST_S / 3 < last < out]
+    if len(held) > 1:
+        raise NotYet(
+            f"When the last task ended, {len(held)} results that had been there before were still "
+            "inside at_most. After the last item, too, each result should come out when its task "
+            "has finished: ray.get of a list waits for all of it.",
+            picture,
+        )
+    return Passed(f"{limit} in flight from the first item to the last, never more.", picture)
+
+
+def _chain(answer, x, share):
+    @ray.remote(num_cpus=share)
+    def first(value):
+        begin = time.time()
+        threading.Event().wait(0.1)
+        return Noted("first", {"x": value, "ran": (os.getpid(), begin, time.time())})
+
+    @ray.remote(num_cpus=share)
+    def second(value):
+        if not isinstance(value, Noted):
+            given = "list" if isinstance(value, list | tuple | dict) else value
+            return {"second": None, "given": given}
+        begin = time.time()
+        threading.Event().wait(0.1)
+        return {
+            "given": value.kind,
+            "x": value.detail["x"],
+            "first": value.detail["ran"],
+            "second": (os.getpid(), begin, time.time()),
+            "unpacked": value.unpacked,
+        }
+
+    return _sendable(answer(first, second, x)), os.getpid()
+
+
+def _draw_chain(first, second, unpacked, here):
+    visits = [(pid, at, at + 0.005) for pid, at in unpacked if pid != second[0]]
+    ran = [("first", *first), *(("unpacked", *visit) for visit in visits), ("second", *second)]
+    return _gantt(ran, "The way of the value", here)
+
+
+def _pipeline(answer, files, share):
+    """Call the answer with four stages; a value holds the steps that led to it."""
+    slow = dict(zip(files, STAGES, strict=True))  # every file has its own slow stage
+
+    def stage(name):
+        def work(value):
+            step = {"stage": name, "process": os.getpid(), "start": time.time(), "given": value}
+            steps, unpacked = [], []
+            if isinstance(value, Noted):
+                step["given"] = value.kind
+                steps, unpacked = value.detail["steps"], value.detail["unpacked"]
+                unpacked = [*unpacked, [process for process, _ in value.unpacked[:-1]]]
+            elif not isinstance(value, str):
+                step["given"] = f"a {type(value).__name__}"
+            file = steps[0]["given"] if steps else value
+            # The first file is slow enough to be the last to finish.
+            seconds = 0.3 if file == files[0] and name == "load" else 0.04
+            threading.Event().wait(
+                0.2 if seconds < 0.1 and slow.get(str(file)) == name else seconds
+            )
+            steps = [*steps, {**step, "end": time.time()}]
+            detail = {"steps": steps, "unpacked": unpacked}
+            return detail if name == "loss" else Noted(name, detail)
+
+        work.__name__ = name
+        return ray.remote(num_cpus=share)(work)
+
+    returned = answer(list(files), *map(stage, STAGES))
+    if isinstance(returned, list | tuple):
+        return [_sendable(one) for one in returned], os.getpid()
+    return _sendable(returned), os.getpid()
+
+
+def _look_at_stages(loss):
+    if isinstance(loss, Noted):
+        raise NotYet(
+            f"You returned what `{loss.kind}` made. The list should hold what `loss` returned."
+        )
+    if not isinstance(loss, dict) or "steps" not in loss:
+        raise NotYet(f"The list should hold what `loss` returned; yours holds {_short(loss)}.")
+    first = loss["steps"][0]
+    if first["given"] == "a list":
+        raise NotYet(
+            f"`{first['stage']}` was given a list. Ray does not look for refs in lists, and a "
+            "stage takes one value: call each stage once for each file."
+        )
+    names = [step["stage"] for step in loss["steps"]]
+    if names != list(STAGES):
+        raise NotYet(f"A file went through {' → '.join(names)}; it should be {' → '.join(STAGES)}.")
+
+
+def _one_by_one(losses) -> bool:
+    """Whether each file's first stage began after the last stage of another had ended."""
+    spans = sorted((loss["steps"][0]["start"], loss["steps"][-1]["end"]) for loss in losses)
+    return all(end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+def _in_step(losses, ran) -> bool:
+    """Whether tasks ran at once, and yet none before all files had left the stage before."""
+    by_stage = list(zip(*(loss["steps"] for loss in losses), strict=True))
+    walls = all(
+        max(step["end"] for step in before) <= min(step["start"] for step in after)
+        for before, after in pairwise(by_stage)
+    )
+    return walls and overlap(ran) > 1.2
+
+
+def _sums(answer, share):
+    """The answer's sums of 0 … n-1 for every n of SIZES, each a nested list of its parts."""
+
+    @ray.remote(num_cpus=share)
+    def add(left, right):
+        for part in (left, right):
+            if not isinstance(part, Noted):
+                raise TypeError(f"add was given {_short(part)}, which is not a value")
+        visits = [[process for process, _ in part.unpacked[:-1]] for part in (left, right)]
+        return Noted("sum", [(left.detail, visits[0]), (right.detail, visits[1])])
+
+    sums = {}
+    for size in SIZES:
+        try:
+            total = answer(add, [Noted("value", number) for number in range(size)])
+        except Exception as error:
+            if size > 1:
+                raise
+            total = str(error).splitlines()[0]
+            sums[size] = "raised", f"{type(error).__name__}: {total[:100]}"
+            continue
+        if isinstance(total, Noted):
+            sums[size] = "sum", total.detail
+        else:
+            sums[size] = "other", REF if isinstance(total, ray.ObjectRef) else _short(total)
+    return sums, os.getpid()
+
+
+def _look_at_sum(total, size, here):
+    picture = _draw_sum(total, size)
+    leaves, depth = _leaves(total), _depth(total)
+    if lost := sorted(set(range(size)) - set(leaves)):
+        raise NotYet(
+            f"Your sum of {size} values left out {len(lost)}: number {_listed(lost)}. What "
+            "becomes of the one without a neighbour when a level is odd?",
+            picture,
+        )
+    if len(leaves) > size:
+        twice = sorted({leaf for leaf in leaves if leaves.count(leaf) > 1})
+        raise NotYet(
+            f"Your sum of {size} values used number {_listed(twice)} more than once.", picture
+        )
+    if leaves != sorted(leaves):
+        raise NotYet(
+            f"Your sum of {size} values took them in the order {_listed(leaves)}. Add only "
+            "neighbours, left to right: not every `add` gives the same when its arguments change "
+            "places.",
+            picture,
+        )
+    if depth > (bound := math.ceil(math.log2(size))):
+        kind = "a chain" if depth == size - 1 else "deeper than need be"
+        raise NotYet(
+            f"Your sum of {size} values is {depth} levels deep, {kind}; a tree needs {bound}. Add "
+            "neighbours first, then the sums of neighbours.",
+            picture,
+        )
+    if here in _visitors(total):
+        raise NotYet(
+            f"The tree is right, but partial sums were unpacked in process {here}, the one that "
+            "called tree_sum. A ray.get at every level does that; add.remote takes the refs.",
+            picture,
+        )
+
+
+def _leaves(total) -> list[int]:
+    return [total] if isinstance(total, int) else [n for part, _ in total for n in _leaves(part)]
+
+
+def _depth(total) -> int:
+    return 0 if isinstance(total, int) else 1 + max(_depth(part) for part, _ in total)
+
+
+def _visitors(total) -> set[int]:
+    """The processes in which a partial sum was unpacked on its way to the next one."""
+    if isinstance(total, int):
+        return set()
+    return {
+        process
+        for part, visited in total
+        for process in [*(visited if isinstance(part, list) else []), *_visitors(part)]
+    }
+
+
+def _draw_sum(total, size: int):
+    parents = {}
+
+    def add(part, parent):
+        leaves = _leaves(part)
+        label = f"{leaves[0]}" if len(leaves) == 1 else f"{leaves[0]}…{leaves[-1]}"
+        while label in parents:
+            label += " "  # a node's text is its name, and names differ
+        parents[label] = parent
+        for child, _ in [] if isinstance(part, int) else part:
+            add(child, label)
+
+    add(total, None)
+    depth = _depth(total)
+    figure, axis = plots.figure(6.5, 0.45 * depth + 0.9)
+    colours = {label: plots.GREY for label in parents if "…" not in label}
+    plots.tree(parents, f"Your sum of {size} values, {depth} deep", colours, axis)
+    return figure
+
+
+class _Counter:
+    """How many results have come out."""
+
+    def __init__(self):
+        self.out = 0
+
+    def add(self):
+        self.out += 1
+
+    def count(self):
+        return self.out
+
+
+def _workers_and_counter(*_):
+    counter = ray.remote(num_cpus=0)(_Counter).remote()
+    share = start_two_workers()
+    ray.get(counter.count.remote())
+    return share, counter
+
+
+def _at_most(answer, count, limit, ready):
+    share, counter = ready
+    taken, submitted, results = [], [], []
+
+    @ray.remote(num_cpus=share)
+    def work(item):
+        threading.Event().wait(0.3 if item in (0, 3) else 0.06)
+        if item == count - 1:
+            newest(lambda: ray.get(counter.count.remote()), lambda out: out >= count - 1, LAST_S)
+        return {"item": item, "end": time.time()}
+
+    submit = work.remote
+
+    def noted(*args, **kwargs):
+        submitted.append(time.time())
+        return submit(*args, **kwargs)
+
+    work.remote = noted
+
+    def items():
+        for number in range(count):
+            taken.append(time.time())
+            yield number
+
+    returned = answer(work, items(), limit)
+    if not isinstance(returned, Iterator):
+        return {"returned": type(returned).__name__}
+    for value in returned:
+        known = isinstance(value, dict) and "item" in value
+        results.append((value if known else f"{type(value).__name__}", time.time()))
+        counter.add.remote()
+    return {"taken": taken, "submitted": submitted, "results": results}
+
+
+def _batchwise(in_flight, limit) -> bool:
+    """Whether each batch of `limit` tasks began when nothing was in flight any more."""
+    return all(count == 1 for count in in_flight[limit::limit])
+
+
+def _draw_flight(submitted, ends, limit):
+    steps = sorted([(moment, 1) for moment in submitted] + [(end, -1) for end in ends.values()])
+    begin = steps[0][0]
+    times = [0.0, *(moment - begin for moment, _ in steps)]
+    counts = [0, *accumulate(step for _, step in steps)]
+    figure, axis = plots.figure(6, 1.9)
+    axis.step(times, counts, where="post")
+    axis.axhline(limit, color=plots.GREY, linestyle="--", linewidth=1)
+    axis.set(xlabel="s", ylabel="in flight", title=f"Your tasks in flight; the limit is {limit}")
+    axis.set(ylim=(0, max(counts) + 0.5), xlim=(0, None))
+    return figure
+
+
+def _gantt(ran, title, here):
+    """Draw (name, process, start, end); the process that called the answer has a row by name."""
+    tasks = _tasks(ran)
+    return ui.task_timeline(
+        tasks,
+        title,
+        row=lambda task: "your process" if task.worker == here else f"process {task.worker}",
+    )
+
+
+def _tasks(ran) -> list[Task]:
+    begin = min(start for _, _, start, _ in ran)
+    return [Task(name, worker, start - begin, end - begin) for name, worker, start, end in ran]
+
+
+def _sendable(value):
+    """The value, or where it is a ref, what says so: refs die with the process they were in."""
+    return REF if isinstance(value, ray.ObjectRef) else value
+
+
+def _listed(numbers) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _short(value) -> str:
+    return repr(value)[:80]

@@ -1,1 +1,0 @@
-"""The exercises' checks, one module a lab."""
