@@ -7,7 +7,7 @@ import pytest
 
 from helpers import keeper, local
 from helpers.terminal import Terminal, close_all
-from tests.kernel import kernel
+from tests.support.kernel import kernel
 
 # A command with children of its own: one in its session, one that leads another, as Ray's jobs do.
 COMMAND = """

@@ -12,7 +12,7 @@ import pytest
 
 from helpers import paths
 from launch import apart, session
-from tests.environment import without_ray
+from tests.support.environment import without_ray
 
 LIMIT_S = 240  # to start a test run and its Ray, and to end them; 20 and 5 on two quiet cores
 

@@ -23,7 +23,7 @@ from benchmarks.perfetto import CHROMIUM, OFFLINE
 from helpers import local, paths
 from helpers.labs import NAMES, exercises, read
 from launch import apart
-from tests.environment import without_ray
+from tests.support.environment import without_ray
 
 PICTURES = os.environ.get("RAY_LABS_PICTURES")
 FIRST, VIEWS, TRACKERS = "00_start_here", "05_seeing_inside_ray", "11_trackers_and_callbacks"

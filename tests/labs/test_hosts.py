@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from helpers import labs, paths
-from tests import hosts
-from tests.environment import without_ray
+from tests.support import hosts
+from tests.support.environment import without_ray
 
 UNCHANGED = [lab for lab in labs.NAMES if labs.about(lab)["hosts"]]
 WHY_NOT = hosts.missing()
@@ -23,7 +23,7 @@ pytestmark = [
 def run_on_hosts(*command: str) -> str:
     """What a Python command printed on the head of three hosts; it must succeed."""
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.hosts", sys.executable, *command],
+        [sys.executable, "-m", "tests.support.hosts", sys.executable, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -45,7 +45,7 @@ def test_labs_run_unchanged():
 
 
 def test_a_sweep_outlives_a_host():
-    printed = run_on_hosts("-m", "tests.lose_host")
+    printed = run_on_hosts("-m", "tests.support.lose_host")
     assert "Ray has noticed, and the sweep goes on" in printed
     assert "hosts left: 2" in printed
     assert int(re.search(r"(\d+) ran to the end", printed)[1]) > 0

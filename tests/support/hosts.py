@@ -1,8 +1,9 @@
 """Three hosts on this machine, made of Linux namespaces, with one Ray over all of them.
 
-`python -m tests.hosts COMMAND ...` makes them, runs the command on the head, where RAY_ADDRESS
-names the cluster, and takes everything down with the command. Its exit status is the command's. A
-line `end host 3` among what the command prints ends that host at once, as a loss of power would.
+`python -m tests.support.hosts COMMAND ...` makes them, runs the command on the head, where
+RAY_ADDRESS names the cluster, and takes everything down with the command. Its exit status is the
+command's. A line `end host 3` among what the command prints ends that host at once, as a loss of
+power would.
 
 A host has an address, processes and shared memory of its own; the disk is shared, as on many
 clusters. No way leads from there to a network. Root is not needed where the kernel lets users
@@ -130,7 +131,9 @@ def main() -> None:
     command = sys.argv[1:]
     if command[:1] == ["--inside"]:
         sys.exit(inside(command[1:]))
-    os.execvp("unshare", [*ALONE, sys.executable, "-m", "tests.hosts", "--inside", *command])
+    os.execvp(
+        "unshare", [*ALONE, sys.executable, "-m", "tests.support.hosts", "--inside", *command]
+    )
 
 
 if __name__ == "__main__":

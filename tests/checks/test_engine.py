@@ -13,7 +13,7 @@ from ray import cloudpickle
 
 from checks import engine, progress
 from helpers import local
-from tests.kernel import kernel
+from tests.support.kernel import kernel
 
 # As if the answers below stood in a notebook: workers get them by value.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

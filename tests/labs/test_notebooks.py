@@ -9,7 +9,7 @@ import pytest
 
 from helpers import paths
 from helpers.labs import NAMES, about, exercises, read
-from tests.environment import without_ray
+from tests.support.environment import without_ray
 
 STRIP = "jupyter nbconvert --clear-output --inplace notebooks/*.ipynb"
 

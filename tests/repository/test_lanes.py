@@ -8,7 +8,12 @@ from collections import defaultdict
 from helpers import paths
 
 # Quick tests of every lab, and of none.
-QUICK = ["tests/test_exercises.py", "tests/test_workflows.py", "-k", "three_wrong or other_right"]
+QUICK = [
+    "tests/checks/test_exercises.py",
+    "tests/repository/test_workflows.py",
+    "-k",
+    "three_wrong or other_right",
+]
 
 
 def test_a_lab_stays_in_one_lane():

@@ -1,4 +1,4 @@
-"""Run lab 08 on the cluster of `tests.hosts`, and lose a host in the midst of its long sweep."""
+"""Run lab 08 on the cluster of `tests.support.hosts`, and lose a host in its long sweep."""
 
 import threading
 
@@ -8,7 +8,7 @@ from nbclient import NotebookClient
 from ray.util.state import list_actors
 
 from helpers import paths
-from tests.hosts import OTHERS
+from tests.support.hosts import OTHERS
 
 LAB = paths.NOTEBOOKS / "08_tune_mnist_sweep.ipynb"
 SWEEP, ACCOUNT = "minute", "account"  # cells of the lab

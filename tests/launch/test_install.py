@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 
 from helpers import paths
 from launch import install
-from tests.test_environment import CONSTRAINTS, EXTRAS
+from tests.repository.test_environment import CONSTRAINTS, EXTRAS
 
 # Runs as .venv/bin/python, .venv/bin/jupyter and uv. It fails where its call matches `fails`.
 STAND_IN = """#!/bin/sh

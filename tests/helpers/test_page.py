@@ -8,7 +8,7 @@ import pytest
 
 from helpers import keeper, local, page
 from helpers.page import Page
-from tests.kernel import kernel
+from tests.support.kernel import kernel
 
 # A server with a process of its own, as trackers' servers have; "broken" ends with a complaint.
 SERVER = """

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from helpers import local, plots
-from tests.kernel import kernel
+from tests.support.kernel import kernel
 
 LAB = "06_clusters"
 NOTED = Path("/tmp/ray/ray_current_cluster")  # what a plain `ray.init()` joins

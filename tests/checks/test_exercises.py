@@ -19,8 +19,8 @@ from nbclient import NotebookClient
 
 from helpers import paths
 from helpers.labs import NAMES, about, exercises, read
-from tests.answers import RIGHT, WRONG
-from tests.notebooks import needed
+from tests.checks.answers import RIGHT, WRONG
+from tests.support.cells import needed
 
 PLAYED = 2  # wrong answers of each exercise that `make test` plays
 LIMIT_S = 1_800  # for one lab with all its answers; 5 minutes on two quiet cores

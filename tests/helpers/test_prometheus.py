@@ -12,7 +12,7 @@ from checks import metrics
 from helpers import local, prometheus
 from helpers.labs import read
 from helpers.prometheus import server
-from tests.kernel import kernel
+from tests.support.kernel import kernel
 
 needed = pytest.mark.skipif(not prometheus.installed(), reason="Prometheus is not installed")
 BEGIN = 1_700_000_000.0

@@ -8,9 +8,9 @@ code.
 
 from importlib import import_module
 
-from tests.notebooks import LABS
+from helpers.labs import NAMES
 
-_modules = {lab: import_module(f"tests.answers.{lab[3:]}") for lab in LABS}
+_modules = {lab: import_module(f"tests.checks.answers.{lab[3:]}") for lab in NAMES}
 
 WRONG: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     (lab, name): rows for lab, module in _modules.items() for name, rows in module.WRONG.items()

@@ -21,7 +21,7 @@ import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
 from helpers import paths
-from tests.test_environment import CONDA, CONSTRAINTS, EXTRAS
+from tests.repository.test_environment import CONDA, CONSTRAINTS, EXTRAS
 
 DEPLOY = paths.ROOT / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc")
@@ -88,12 +88,12 @@ def test_the_page_installs_the_kuberay_that_the_schema_is_of():
     version = re.search(r"KubeRay v([\d.]+)$", _raycluster()["title"])[1]
     named = [re.findall(r"kuberay-operator --version ([\d.]+)", page.read_text()) for page in PAGES]
     assert {*itertools.chain(*named)} == {version}
-    assert f"KubeRay v{version}" in (paths.ROOT / "tests/schemas/README.md").read_text()
+    assert f"KubeRay v{version}" in (paths.ROOT / "tests/repository/schemas/README.md").read_text()
 
 
 @pytest.mark.skipif("RAY_LABS_CRD" not in os.environ, reason="RAY_LABS_CRD names no definition")
 def test_the_transcript_has_the_fields_of_the_definition_itself():
-    """tests/schemas/README.md says how to come by the definition."""
+    """tests/repository/schemas/README.md says how to come by the definition."""
     with open(os.environ["RAY_LABS_CRD"]) as file:
         versions = yaml.safe_load(file)["spec"]["versions"]
     published = next(one for one in versions if one["name"] == "v1")["schema"]["openAPIV3Schema"]
@@ -117,7 +117,7 @@ def _differences(ours: dict, theirs: dict, root: dict, at: str = "spec") -> list
 
 
 def _raycluster() -> dict:
-    return json.loads((paths.ROOT / "tests/schemas/raycluster.json").read_text())
+    return json.loads((paths.ROOT / "tests/repository/schemas/raycluster.json").read_text())
 
 
 def _kubernetes_definitions() -> referencing.Registry:
