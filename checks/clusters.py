@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-import threading
+import time
 from collections import Counter
 from typing import NamedTuple
 
@@ -237,7 +237,7 @@ def _occupied(notes):
     def busy():
         yield True
         ray.get(notes.wait_until_called.remote())
-        threading.Event().wait(BUSY_S)
+        time.sleep(BUSY_S)
 
     @ray.remote(num_cpus=0)
     def start():
@@ -341,7 +341,7 @@ class _Ledger:
         self._told.add(number)
         lost = first and number == NUMBERS[LOST_ON_THE_WAY]
         if lost:
-            threading.Event().wait(ON_THE_WAY_S)
+            time.sleep(ON_THE_WAY_S)
         yield not lost
         if lost or (first and number == NUMBERS[LOST_TELLING]):
             with contextlib.suppress(ProcessLookupError):  # it may have ended

@@ -241,7 +241,7 @@ def start_workers(count: int, num_cpus: float = 1.0) -> None:
 
     @ray.remote(num_cpus=num_cpus)
     def process():
-        threading.Event().wait(0.1)  # so long that one worker cannot take two
+        time.sleep(0.1)  # so long that one worker cannot take two
         return os.getpid()
 
     deadline = time.monotonic() + START_LIMIT_S

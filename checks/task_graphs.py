@@ -2,7 +2,6 @@
 
 import math
 import os
-import threading
 import time
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
@@ -257,7 +256,7 @@ def _chain(answer, x, share):
     @ray.remote(num_cpus=share)
     def first(value):
         begin = time.time()
-        threading.Event().wait(0.1)
+        time.sleep(0.1)
         return Noted("first", {"x": value, "ran": (os.getpid(), begin, time.time())})
 
     @ray.remote(num_cpus=share)
@@ -266,7 +265,7 @@ def _chain(answer, x, share):
             given = "list" if isinstance(value, list | tuple | dict) else value
             return {"second": None, "given": given}
         begin = time.time()
-        threading.Event().wait(0.1)
+        time.sleep(0.1)
         return {
             "given": value.kind,
             "x": value.detail["x"],
@@ -301,9 +300,7 @@ def _pipeline(answer, files, share):
             file = steps[0]["given"] if steps else value
             # The first file is slow enough to be the last to finish.
             seconds = 0.3 if file == files[0] and name == "load" else 0.04
-            threading.Event().wait(
-                0.2 if seconds < 0.1 and slow.get(str(file)) == name else seconds
-            )
+            time.sleep(0.2 if seconds < 0.1 and slow.get(str(file)) == name else seconds)
             steps = [*steps, {**step, "end": time.time()}]
             detail = {"steps": steps, "unpacked": unpacked}
             return detail if name == "loss" else Noted(name, detail)
@@ -480,7 +477,7 @@ def _at_most(answer, count, limit, ready):
 
     @ray.remote(num_cpus=share)
     def work(item):
-        threading.Event().wait(0.3 if item in (0, 3) else 0.06)
+        time.sleep(0.3 if item in (0, 3) else 0.06)
         if item == count - 1:
             newest(lambda: ray.get(counter.count.remote()), lambda out: out >= count - 1, LAST_S)
         return {"item": item, "end": time.time()}

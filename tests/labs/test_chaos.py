@@ -14,7 +14,6 @@ import json
 import multiprocessing
 import os
 import random
-import threading
 import time
 
 import pytest
@@ -123,8 +122,8 @@ def kill(driver, folder, name, goal, pause_s):
     while reached(folder, name) < goal:
         assert driver.is_alive(), f"the driver ended:\n{log(folder, name)}"
         assert time.monotonic() < deadline, f"no results came:\n{log(folder, name)}"
-        threading.Event().wait(0.01)
-    threading.Event().wait(pause_s)
+        time.sleep(0.01)
+    time.sleep(pause_s)
     driver.kill()
     driver.join()
 

@@ -1,10 +1,14 @@
 """The labs' form: sources only, the anatomy that every lab keeps, and a start with no Ray."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
 
+import nbformat
 import pytest
 
 from helpers import paths
@@ -27,12 +31,24 @@ def test_holds_sources_only(lab):
     assert notebook["metadata"]["kernelspec"]["name"] == "python3", "the name every Jupyter knows"
 
 
+def _is_words(cell_id: str) -> bool:
+    """Whether a person wrote it: words, some with a number, as pb2 or a2c; no eight hex digits."""
+    words = all(re.fullmatch(r"[a-z]+\d{0,2}[a-z]?", word) for word in cell_id.split("-"))
+    return words and not re.fullmatch(r"[0-9a-f]{8}", cell_id)
+
+
 @pytest.mark.parametrize("lab", NAMES)
 def test_cell_ids_are_unique_words(lab):
     ids = [cell["id"] for cell in read(lab)["cells"]]
     assert len(set(ids)) == len(ids)
-    for one in ids:
-        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one), f"{one} was made by a machine"
+    assert [one for one in ids if not _is_words(one)] == [], "say in words what these cells are"
+
+
+def test_an_id_that_a_machine_made_is_none_of_words():
+    assert _is_words("pb2-run") and not any(
+        _is_words(nbformat.v4.new_markdown_cell().id) or _is_words(str(uuid.uuid4()))
+        for _ in range(1000)
+    )
 
 
 @pytest.mark.parametrize("lab", NAMES)
@@ -51,7 +67,21 @@ def test_anatomy(lab):
     assert "## What you saw" in cells[-2]["source"]
     for source in code:
         assert len(source.splitlines()) <= 26, f"longer than a screen:\n{source}"
-        assert not re.search(r"^\s*[!%]|sleep\(|https?://", source, re.M), source
+        assert not re.search(r"^\s*[!%]|https?://", source, re.M), source
+        for line in _sleeps(ast.parse(source).body):
+            assert "#" in source.splitlines()[line - 1], (
+                f"wait for a condition, or say why:\n{source}"
+            )
+
+
+def _sleeps(body: list[ast.stmt]) -> Iterator[int]:
+    """The lines that only let time pass: neither in a function nor in a loop with a condition."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.While):
+            continue
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("sleep"):
+            yield node.lineno
+        yield from _sleeps(list(ast.iter_child_nodes(node)))
 
 
 @pytest.mark.parametrize("lab", NAMES)
@@ -59,6 +89,7 @@ def test_exercises_keep_the_contract(lab):
     for exercise in exercises(lab):
         assert exercise.task.startswith("### Exercise:")
         assert "Done when" in exercise.task
+        assert exercise.stub.endswith("..."), "dots stand for what is to be written"
         assert exercise.help.count("<details><summary>") == 3
         assert "<summary>Hint 1</summary>" in exercise.help
         assert "<summary>Hint 2</summary>" in exercise.help

@@ -4,7 +4,7 @@ import json
 import multiprocessing
 import subprocess
 import sys
-import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -226,7 +226,7 @@ def test_an_environment_that_two_ask_for_at_once_is_made_once(monkeypatch, tmp_p
     def create(folder, **_):
         made.append(folder)
         (folder / "lib/python3/site-packages").mkdir(parents=True)
-        threading.Event().wait(0.5)  # so long that the other asks meanwhile
+        time.sleep(0.5)  # so long that the other asks meanwhile
 
     monkeypatch.setattr(annex.sys, "prefix", str(tmp_path))
     monkeypatch.setattr(annex.venv, "create", create)
