@@ -130,9 +130,9 @@ def report_all(answer) -> Passed:
 
 
 @exercise
-def spread(answer) -> Passed:
-    """`spread(actors, items)`: ordered results, an idle actor takes the next item."""
-    returned, few, none, calls = run(_spread, answer, limit=LIMIT_S, setup=_start_workers)
+def map_on_actors(answer) -> Passed:
+    """`map_on_actors(actors, items)`: ordered results, an idle actor takes the next item."""
+    returned, few, none, calls = run(_map_on_actors, answer, limit=LIMIT_S, setup=_start_workers)
     for result in (returned, few, none):
         if result == "ref":
             raise NotYet("You returned ObjectRefs. Trade them in: ray.get(...)")
@@ -192,10 +192,10 @@ def spread(answer) -> Passed:
 
 
 @exercise
-def survivor(answer) -> Passed:
-    """`Survivor(storage)`: no acknowledged `add` is lost when its process is killed."""
+def safe_counter(answer) -> Passed:
+    """`SafeCounter(storage)`: no acknowledged `add` is lost when its process is killed."""
     if not isinstance(answer, type) and not hasattr(answer, "remote"):
-        raise NotYet(f"Survivor should be a class; it is {type(answer).__name__}.")
+        raise NotYet(f"SafeCounter should be a class; it is {type(answer).__name__}.")
     story = run(_survive, answer, limit=3 * START_S)
     figure, axis = plots.figure(6, 2)
     _draw_totals(axis, story)
@@ -448,7 +448,7 @@ def _start_workers(answer):
     return actors
 
 
-def _spread(answer, actors):
+def _map_on_actors(answer, actors):
     returned = answer(list(actors), list(ITEMS))
     calls = [call for actor in actors for call in ray.get(actor.read.remote())]
     few, none = answer(list(actors), ITEMS[:1]), answer(list(actors), [])
@@ -493,12 +493,14 @@ def _survive(answer):
     """Add, add while the storage is held up, kill, add; tell what happened until it went wrong."""
     storage = ray.remote(_Storage).remote()
     remote = answer if hasattr(answer, "remote") else ray.remote(answer)
-    name = f"survivor {secrets.token_hex(8)}"
+    name = f"counter {secrets.token_hex(8)}"
     actor = remote.options(name=name, max_restarts=2, max_task_retries=0).remote(storage)
     story = []
     if error := _start_error(actor, name):
         return [("broken", "first", error)]
-    ray.get(storage.read.remote())  # it has started too, which a Survivor need not have waited for
+    ray.get(
+        storage.read.remote()
+    )  # it has started too, which a SafeCounter need not have waited for
     for n in (3, 4):
         if not _add(actor, n, story):
             return story

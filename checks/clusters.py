@@ -95,13 +95,13 @@ def _picture(calls: list[Call], homes: dict[int, str] | None = None):
     return figure
 
 
-# --- overall ---
+# --- overall_mean ---
 
 
 @exercise
-def overall(answer) -> Passed:
-    """`overall(describe, parts)`: the mean of all parts, each described where it lies."""
-    returned, calls, homes = run(_overall, answer, limit=LIMIT_S, setup=_parts)
+def overall_mean(answer) -> Passed:
+    """`overall_mean(describe, parts)`: the mean of all parts, each described where it lies."""
+    returned, calls, homes = run(_overall_mean, answer, limit=LIMIT_S, setup=_parts)
     names = _machines()
     if not calls:
         raise NotYet("describe was not called by any task. Call describe.remote(part).")
@@ -157,7 +157,7 @@ def _parts(_):
     return refs, homes, _Notes.remote()
 
 
-def _overall(answer, prepared):
+def _overall_mean(answer, prepared):
     refs, homes, notes = prepared
 
     @ray.remote(num_cpus=0)
@@ -169,17 +169,19 @@ def _overall(answer, prepared):
     return answer(describe, refs), ray.get(notes.read.remote()), homes
 
 
-# --- once_each ---
+# --- run_on_each_machine ---
 
 
 @exercise
-def once_each(answer) -> Passed:
-    """`once_each(task)`: run it once on every machine of the cluster."""
+def run_on_each_machine(answer) -> Passed:
+    """`run_on_each_machine(task)`: run it once on every machine of the cluster."""
     notes = _Notes.remote()
     names = _machines()
     late = None
     try:
-        returned = run(_once_each, answer, limit=LIMIT_S, setup=lambda _: _occupied(notes))
+        returned = run(
+            _run_on_each_machine, answer, limit=LIMIT_S, setup=lambda _: _occupied(notes)
+        )
     except NotYet as problem:
         late = problem
     calls = ray.get(notes.read.remote())
@@ -251,7 +253,7 @@ def _occupied(notes):
     return notes
 
 
-def _once_each(answer, notes):
+def _run_on_each_machine(answer, notes):
     @ray.remote(num_cpus=0.25)  # several fit on one machine, but none on the busy one
     def task():
         context = ray.get_runtime_context()
@@ -262,18 +264,18 @@ def _once_each(answer, notes):
     return answer(task)
 
 
-# --- tallied ---
+# --- exact_total ---
 
 
 @exercise
-def tallied(answer) -> Passed:
-    """`tallied(count, parts, ledger)`: a total that is right although processes are lost."""
-    tally = run(_tallied, answer, limit=KILLS_S)
+def exact_total(answer) -> Passed:
+    """`exact_total(count, parts, ledger)`: a total that is right although processes are lost."""
+    tally = run(_exact_total, answer, limit=KILLS_S)
     total = sum(NUMBERS.values())
     if tally.at_home:
         raise NotYet(
-            "count ran where tallied itself runs, in your notebook, and not in a task: where that "
-            "process is lost, all is. Call it in a task for each part."
+            "count ran where exact_total itself runs, in your notebook, and not in a task: where "
+            "that process is lost, all is. Call it in a task for each part."
         )
     if tally.error:
         raise NotYet(
@@ -365,7 +367,7 @@ class _Handle:
         self.add, self.put, self.total = (_Method(ledger, name) for name in ("add", "put", "total"))
 
 
-def _tallied(answer):
+def _exact_total(answer):
     home = os.getpid()
     ledger = _Ledger.remote(home)
 

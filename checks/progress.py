@@ -15,6 +15,30 @@ class Lab(NamedTuple):
     verdicts: dict[str, str]
 
 
+# What exercises were called when a learner's progress may have been written down.
+OLD_NAMES = {
+    "actors": {"spread": "map_on_actors", "survivor": "safe_counter"},
+    "supervisor_trees": {
+        "team": "start_team",
+        "fallen": "failed_names",
+        "restarted": "names_to_restart",
+    },
+    "seeing_inside_ray": {
+        "even": "convert_in_pieces",
+        "unchained": "print_as_ready",
+        "freed": "first_rows",
+        "fewer": "count_per_station",
+    },
+    "clusters": {
+        "overall": "overall_mean",
+        "once_each": "run_on_each_machine",
+        "tallied": "exact_total",
+    },
+    "tune_sb3": {"episodes": "episode_returns"},
+    "rllib": {"translate": "to_rllib", "act": "action_in_bounds", "weak": "weak_motor"},
+}
+
+
 def record(lab: str, exercise: str, status: str) -> None:
     """Keep a verdict. What was once done stays done, so that trying again costs nothing.
 
@@ -90,9 +114,13 @@ def _dots(lab: Lab) -> str:
 
 def _read() -> dict[str, dict[str, str]]:
     try:
-        return json.loads((paths.state() / "progress.json").read_text(encoding="utf-8"))
+        written = json.loads((paths.state() / "progress.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    return {
+        lab: {OLD_NAMES.get(lab, {}).get(name, name): status for name, status in verdicts.items()}
+        for lab, verdicts in written.items()
+    }
 
 
 def _write(verdicts: dict[str, dict[str, str]]) -> None:

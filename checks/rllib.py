@@ -14,7 +14,7 @@ from checks.engine import NotYet, Passed, exercise, run_as_driver, run_without_r
 
 ENV = "Pendulum-v1"
 
-# --- translate ---
+# --- to_rllib ---
 
 # Stable-Baselines3's name, RLlib's method and argument.
 NAMES = {
@@ -32,8 +32,8 @@ DEFAULTS = {"vf_coef": 0.5, "max_grad_norm": 0.5}  # those of Stable-Baselines3'
 
 
 @exercise
-def translate(answer) -> Passed:
-    """`translate(settings)`: Stable-Baselines3's settings as a PPOConfig that does the same."""
+def to_rllib(answer) -> Passed:
+    """`to_rllib(settings)`: Stable-Baselines3's settings as a PPOConfig that does the same."""
     # All divide evenly, also in the usual mistakes: RLlib rounds up what does not.
     settings = {
         "n_envs": random.choice([4, 5, 8]),
@@ -162,7 +162,7 @@ def _root(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).strip()[:200]}".splitlines()[0]
 
 
-# --- act ---
+# --- action_in_bounds ---
 
 
 class _TwoLevers(gym.Env):
@@ -181,8 +181,8 @@ class _TwoLevers(gym.Env):
 
 
 @exercise
-def act(answer) -> Passed:
-    """`act(module, observation)`: the action, within its bounds, nothing of it left to chance."""
+def action_in_bounds(answer) -> Passed:
+    """`action_in_bounds(module, observation)`: the action within its bounds, without chance."""
     actions, again, said = run_without_ray(_acted, answer, setup=_decided_module, limit=30.0)
     means = said[:, :2]
     low, high = _TwoLevers.action_space.low, _TwoLevers.action_space.high
@@ -262,15 +262,15 @@ def _list(numbers) -> str:
     return "[" + ", ".join(f"{number:.2f}" for number in numbers) + "]"
 
 
-# --- weak ---
+# --- weak_motor ---
 
 
 @exercise
-def weak(answer) -> Passed:
-    """`Weak(config)`: the pendulum, its motor does `config["strength"]` of what it should."""
+def weak_motor(answer) -> Passed:
+    """`WeakMotor(config)`: the pendulum, its motor does `config["strength"]` of what it should."""
     if not (isinstance(answer, type) and issubclass(answer, gym.Env)):
         raise NotYet(
-            "Weak should be a class derived from gym.Env or from one of gymnasium's wrappers."
+            "WeakMotor should be a class derived from gym.Env or from one of gymnasium's wrappers."
         )
     strength = round(random.uniform(0.2, 0.27), 2)
     theirs, intact, refused = run_as_driver(_compared, answer, strength, limit=40.0)

@@ -49,9 +49,11 @@ class Maps(NamedTuple):
 
 
 @exercise
-def even(answer) -> Passed:
-    """`even(convert, stations, most)`: no task gets more than `most` readings."""
-    returned, calls, waited = run(_even, answer, limit=LIMIT_S, setup=_notes_and_workers)
+def convert_in_pieces(answer) -> Passed:
+    """`convert_in_pieces(convert, stations, most)`: no task gets more than `most` readings."""
+    returned, calls, waited = run(
+        _convert_in_pieces, answer, limit=LIMIT_S, setup=_notes_and_workers
+    )
     if isinstance(returned, str):
         raise NotYet(returned)
     picture = _picture(calls, "Your tasks, and the readings that each got")
@@ -106,10 +108,10 @@ def even(answer) -> Passed:
 
 
 @exercise
-def unchained(answer) -> Passed:
-    """`unchained(step, readings, print_line)`: lines in order, each printed when it is there."""
+def print_as_ready(answer) -> Passed:
+    """`print_as_ready(step, readings, print_line)`: lines in order, each printed at once."""
     returned, prints, calls, submitted = run(
-        _unchained, answer, limit=LIMIT_S, setup=_notes_and_workers
+        _print_as_ready, answer, limit=LIMIT_S, setup=_notes_and_workers
     )
     printed = [line for line, _ in prints]
     if isinstance(returned, str):
@@ -172,9 +174,9 @@ def unchained(answer) -> Passed:
 
 
 @exercise
-def freed(answer) -> Passed:
-    """`freed(draw, readings)`: the first rows of each map, and no map left in the store."""
-    maps = run(_freed, answer, limit=LIMIT_S, setup=_notes_and_workers)
+def first_rows(answer) -> Passed:
+    """`first_rows(draw, readings)`: the first rows of each map, and no map left in the store."""
+    maps = run(_first_rows, answer, limit=LIMIT_S, setup=_notes_and_workers)
     if isinstance(maps.returned, str):
         raise NotYet(maps.returned)
     if maps.drawn != MAPS:
@@ -214,15 +216,18 @@ def freed(answer) -> Passed:
 
 
 @exercise
-def fewer(answer) -> Passed:
-    """`fewer(count, readings, hot_readings)`: a task a station, one call of the actor each."""
-    counts, adds, returned_at, here = run(_fewer, answer, limit=LIMIT_S, setup=_hot_readings)
+def count_per_station(answer) -> Passed:
+    """`count_per_station(count, readings, hot_readings)`: a task and a call each."""
+    counts, adds, returned_at, here = run(
+        _count_per_station, answer, limit=LIMIT_S, setup=_hot_readings
+    )
     if not counts:
         raise NotYet("count was never called. Call it in a task, with a station's readings.")
     picture = _picture(counts, "Where your stations were counted")
     if any(call.process == here for call in counts):
         raise NotYet(
-            "A station was counted in the process that called fewer. Count in a task.", picture
+            "A station was counted in the process that called count_per_station. Count in a task.",
+            picture,
         )
     if len(counts) != READINGS:
         raise NotYet(
@@ -314,7 +319,7 @@ def _converted(number: int, size: int) -> np.ndarray:
     return 2.0 * (100 * number + np.arange(size))
 
 
-def _even(answer, ready):
+def _convert_in_pieces(answer, ready):
     notes, share = ready
 
     def work(array):
@@ -352,7 +357,7 @@ def _arrays(returned) -> list | str:
     return arrays
 
 
-def _unchained(answer, ready):
+def _print_as_ready(answer, ready):
     notes, share = ready
 
     def work(celsius):
@@ -388,7 +393,7 @@ def _map(number: int) -> np.ndarray:
     return number + np.arange(ROWS * WIDTH, dtype=float).reshape(ROWS, WIDTH)
 
 
-def _freed(answer, ready) -> Maps:
+def _first_rows(answer, ready) -> Maps:
     notes, share = ready
 
     @ray.remote(num_cpus=share)
@@ -450,7 +455,7 @@ def _hot(number: int) -> int:
     return 10 + number
 
 
-def _fewer(answer, ready):
+def _count_per_station(answer, ready):
     notes, hot_readings = ready
 
     def count(celsius):

@@ -26,7 +26,7 @@ from checks.news import newest
 from helpers import observe, plots, ui
 from helpers.observe import Task
 
-# --- team ---
+# --- start_team ---
 
 START_S = 60.0  # for processes to start on a busy machine
 LATE_S = 2.0  # for what a supervisor does at once, counted by `newest`
@@ -35,10 +35,10 @@ LIMIT_S = 300.0  # what hangs is told before, by the waits inside
 
 
 @exercise
-def team(answer) -> Passed:
-    """`team(worker, count)`: as many actors of a class, declared with all cores, at once."""
+def start_team(answer) -> Passed:
+    """`start_team(worker, count)`: as many actors of a class, declared with all cores, at once."""
     count = 3
-    made, distinct, reserved, answers = run(_team, answer, count, limit=LIMIT_S)
+    made, distinct, reserved, answers = run(_start_team, answer, count, limit=LIMIT_S)
     if isinstance(made, str):
         raise NotYet(f"Return a list of {count} actor handles; you returned {made}.")
     if made != count:
@@ -63,7 +63,7 @@ class Wanting:
         return "here"
 
 
-def _team(answer, count):
+def _start_team(answer, count):
     mark = f"Wanting{secrets.token_hex(4)}"
     every = int(ray.cluster_resources()["CPU"])
     call = Call(answer, ray.remote(num_cpus=every)(type(mark, (Wanting,), {})), count)
@@ -97,15 +97,15 @@ def _cores(rows: list[ActorState]) -> float:
     return sum(row.required_resources.get("CPU", 0) for row in rows)
 
 
-# --- fallen ---
+# --- failed_names ---
 
 
 @exercise
-def fallen(answer) -> Passed:
-    """`fallen(links)`: the names whose run failed, without waiting for those that still run."""
+def failed_names(answer) -> Passed:
+    """`failed_names(links)`: the names whose run failed, with no wait for those that run."""
     names = random.sample(["ada", "bob", "cleo", "dan", "eve", "finn", "gus"], 7)
     raised, died, running, well = names[:2], names[2:4], names[4], names[5:]
-    got = run(_fallen, answer, raised, died, running, well, limit=LIMIT_S)
+    got = run(_failed_names, answer, raised, died, running, well, limit=LIMIT_S)
     if got == _WAITED:
         raise NotYet(
             f"Your function waited for {running}, which still runs. Ask only the links that are "
@@ -160,7 +160,7 @@ class _Uncaught(NamedTuple):
     error: str
 
 
-def _fallen(answer, raised, died, running, well):
+def _failed_names(answer, raised, died, running, well):
     links = {name: _ends.remote() for name in well}
     links |= {name: _raises.remote() for name in raised}
     links |= {name: _dies.remote() for name in died}
@@ -214,19 +214,19 @@ class Call:
         threading.Thread(target=call, daemon=True).start()
 
 
-# --- restarted ---
+# --- names_to_restart ---
 
 
 @exercise
-def restarted(answer) -> Passed:
-    """`restarted(strategy, children, name)`: who starts anew, for Erlang's three strategies."""
+def names_to_restart(answer) -> Passed:
+    """`names_to_restart(strategy, children, name)`: who starts anew, by three strategies."""
     children = random.sample("pqrstuvw", 5)
     cases = []
     for at in (2, 0, 4):
         cases.append(("one for one", children[at], [children[at]]))
         cases.append(("one for all", children[at], children))
         cases.append(("rest for one", children[at], children[at:]))
-    answers, refuses = run_without_ray(_restarted, answer, children, cases)
+    answers, refuses = run_without_ray(_names_to_restart, answer, children, cases)
     for (strategy, failed, expected), got in zip(cases, answers, strict=True):
         case = f"{strategy}: {', '.join(children)} were started, {failed} failed."
         if not isinstance(got, list | tuple):
@@ -259,7 +259,7 @@ def restarted(answer) -> Passed:
     return Passed("all three strategies, for the first, a middle and the last child.", picture)
 
 
-def _restarted(answer, children, cases) -> tuple[list, str]:
+def _names_to_restart(answer, children, cases) -> tuple[list, str]:
     """What the learner's function returned in each case, and what it raised at a wrong name."""
     answers = [answer(strategy, list(children), failed) for strategy, failed, _ in cases]
     try:

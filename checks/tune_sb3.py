@@ -15,18 +15,20 @@ from checks.engine import NotYet, Passed, exercise, run_as_driver, run_without_r
 from checks.trials import lifespans, run_trial
 from helpers import plots
 
-# --- episodes ---
+# --- episode_returns ---
 
 
 @exercise
-def episodes(answer) -> Passed:
-    """`Episodes(BaseCallback)` collects in `returns` the return of every episode, as they end."""
+def episode_returns(answer) -> Passed:
+    """`EpisodeReturns(BaseCallback)` collects in `returns` what every episode returned."""
     if not (isinstance(answer, type) and issubclass(answer, BaseCallback)):
         raise NotYet(
-            "Episodes should be a class derived from BaseCallback; this is something else."
+            "EpisodeReturns should be a class derived from BaseCallback; this is something else."
         )
     steps = 900
-    kept, shared, ended, lengths, first, ran = run_without_ray(_episodes, answer, steps, limit=30.0)
+    kept, shared, ended, lengths, first, ran = run_without_ray(
+        _episode_returns, answer, steps, limit=30.0
+    )
     if ran < steps:
         raise NotYet(
             f"Training ended after {ran} of {steps} steps. Stable-Baselines3 goes on only while "
@@ -98,7 +100,7 @@ class _Counted(gym.Env):
         return np.zeros(1, np.float32), float(self.rewards[-1]), over, False, {}
 
 
-def _episodes(answer, steps):
+def _episode_returns(answer, steps):
     log, numbers = [], iter(range(3))
     env = make_vec_env(lambda: _Counted(next(numbers), log), 3)
     model = A2C("MlpPolicy", env, n_steps=5, device="cpu")

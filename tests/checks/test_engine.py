@@ -330,3 +330,19 @@ def test_progress_survives_and_what_is_done_stays_done():
     progress.reset()
     lab = next(lab for lab in progress.by_lab() if lab.name == "00_start_here")
     assert lab.verdicts["as_task"] == "not started"
+
+
+def test_progress_under_an_old_name_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_LABS_STATE", str(tmp_path))
+    (tmp_path / "progress.json").write_text('{"actors": {"spread": "done", "tally": "not yet"}}')
+    lab = next(lab for lab in progress.by_lab() if lab.name == "03_actors")
+    assert lab.verdicts["map_on_actors"] == "done" and lab.verdicts["tally"] == "not yet"
+    progress.record("actors", "tally", "done")
+    assert "spread" not in (tmp_path / "progress.json").read_text()
+    assert progress.by_lab()[3].verdicts["map_on_actors"] == "done"
+
+
+def test_every_old_name_leads_to_an_exercise():
+    known = {lab.name[3:]: lab.verdicts.keys() for lab in progress.by_lab()}
+    for lab, names in progress.OLD_NAMES.items():
+        assert set(names.values()) <= known[lab] and not names.keys() & known[lab]

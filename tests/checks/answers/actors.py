@@ -290,11 +290,11 @@ def report_all(function, items, tally):
             "'dict' object has no attribute 'add'",
         ),
     ],
-    "spread": [
+    "map_on_actors": [
         (
             "keeps results by item",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     idle, busy, results = list(actors), {}, {}
     for item in items:
         if not idle:
@@ -312,7 +312,7 @@ def spread(actors, items):
         (
             "round robin",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     return ray.get([actors[i % len(actors)].work.remote(item) for i, item in enumerate(items)])
 """,
             "queued behind the slow actor",
@@ -320,7 +320,7 @@ def spread(actors, items):
         (
             "without the actors",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     return [item * 10 for item in items]
 """,
             "No actor was given any work",
@@ -328,7 +328,7 @@ def spread(actors, items):
         (
             "one actor only",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     return ray.get([actors[0].work.remote(item) for item in items])
 """,
             "went to the quick actor",
@@ -336,7 +336,7 @@ def spread(actors, items):
         (
             "get in the loop",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     return [ray.get(actors[i % len(actors)].work.remote(item)) for i, item in enumerate(items)]
 """,
             "stood idle",
@@ -344,7 +344,7 @@ def spread(actors, items):
         (
             "a pool that keeps the order",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     pool = ray.util.ActorPool(actors)
     return list(pool.map(lambda actor, item: actor.work.remote(item), items))
 """,
@@ -353,7 +353,7 @@ def spread(actors, items):
         (
             "a pool that loses the order",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     pool = ray.util.ActorPool(actors)
     return list(pool.map_unordered(lambda actor, item: actor.work.remote(item), items))
 """,
@@ -362,7 +362,7 @@ def spread(actors, items):
         (
             "in rounds",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     results = []
     for start in range(0, len(items), len(actors)):
         batch = zip(actors, items[start : start + len(actors)])
@@ -374,7 +374,7 @@ def spread(actors, items):
         (
             "returns refs",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     idle, busy, refs = list(actors), {}, []
     for item in items:
         if not idle:
@@ -390,7 +390,7 @@ def spread(actors, items):
         (
             "a generator",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     pool = ray.util.ActorPool(actors)
     return pool.map(lambda actor, item: actor.work.remote(item), items)
 """,
@@ -399,7 +399,7 @@ def spread(actors, items):
         (
             "fails on no items",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     waiting, refs, busy = list(items), [], {}
     for actor in actors:
         refs.append(actor.work.remote(waiting.pop(0)))
@@ -416,7 +416,7 @@ def spread(actors, items):
         (
             "forgets the last ones",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     idle, busy, results = list(actors), {}, {}
     for index, item in enumerate(items):
         if not idle:
@@ -431,11 +431,11 @@ def spread(actors, items):
             "results",
         ),
     ],
-    "survivor": [
+    "safe_counter": [
         (
             "never saves",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.total = ray.get(storage.load.remote()) or 0
 
@@ -448,7 +448,7 @@ class Survivor:
         (
             "saves when it is deleted",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         self.total = ray.get(storage.load.remote()) or 0
@@ -465,7 +465,7 @@ class Survivor:
         (
             "answers before it is saved",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         self.total = ray.get(storage.load.remote()) or 0
@@ -480,7 +480,7 @@ class Survivor:
         (
             "saves what was added",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         self.total = ray.get(storage.load.remote()) or 0
@@ -495,7 +495,7 @@ class Survivor:
         (
             "begins at zero",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         self.total = 0
@@ -510,7 +510,7 @@ class Survivor:
         (
             "saves before it adds",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         self.total = ray.get(storage.load.remote()) or 0
@@ -525,7 +525,7 @@ class Survivor:
         (
             "an empty storage",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         self.total = 0 + ray.get(storage.load.remote())
@@ -540,7 +540,7 @@ class Survivor:
         (
             "loads in add, on top of what it has",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         self.total = 0
@@ -555,7 +555,7 @@ class Survivor:
         (
             "saves a ref of its own",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         saved = ray.get(storage.load.remote())
@@ -571,7 +571,7 @@ class Survivor:
         (
             "returns nothing",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         self.total = ray.get(storage.load.remote()) or 0
@@ -585,7 +585,7 @@ class Survivor:
         (
             "forgets to get what was loaded",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         self.total = storage.load.remote() or 0
@@ -602,7 +602,7 @@ class Survivor:
             """
 import threading
 
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         self.total = ray.get(storage.load.remote()) or 0
@@ -693,11 +693,11 @@ def report_all(function, items, tally):
 """,
         ),
     ],
-    "spread": [
+    "map_on_actors": [
         (
             "a pool and pairs",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     @ray.remote(num_cpus=0)
     def pair(index, result):
         return index, result
@@ -713,7 +713,7 @@ def spread(actors, items):
 import queue
 import threading
 
-def spread(actors, items):
+def map_on_actors(actors, items):
     results, waiting = [None] * len(items), queue.Queue()
     for one in enumerate(items):
         waiting.put(one)
@@ -737,7 +737,7 @@ def spread(actors, items):
         (
             "ray.wait and a dict by index",
             """
-def spread(actors, items):
+def map_on_actors(actors, items):
     idle, running, results = list(actors), {}, {}
     waiting = list(enumerate(items))
     while waiting or running:
@@ -754,11 +754,11 @@ def spread(actors, items):
 """,
         ),
     ],
-    "survivor": [
+    "safe_counter": [
         (
             "keeps nothing itself",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
 
@@ -772,7 +772,7 @@ class Survivor:
             "async, decorated, a dict",
             """
 @ray.remote
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage, self.state = storage, None
 
@@ -787,7 +787,7 @@ class Survivor:
         (
             "waits with ray.wait",
             """
-class Survivor:
+class SafeCounter:
     def __init__(self, storage):
         self.storage = storage
         saved = ray.get(storage.load.remote())

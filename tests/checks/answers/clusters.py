@@ -1,9 +1,8 @@
 """Answers to the exercises of lab 06."""
 
-_ALIVE = (
-    "def once_each(task):\n    alive = [node['NodeID'] for node in ray.nodes() if node['Alive']]\n"
-)
-_ALL = "def once_each(task):\n    alive = [node['NodeID'] for node in ray.nodes()]\n"
+_DEF = "def run_on_each_machine(task):\n"
+_ALIVE = f"{_DEF}    alive = [node['NodeID'] for node in ray.nodes() if node['Alive']]\n"
+_ALL = f"{_DEF}    alive = [node['NodeID'] for node in ray.nodes()]\n"
 _BY_LABEL = (
     "    refs = {one: task.options(label_selector={'ray.io/node-id': one}).remote()\n"
     "            for one in alive}\n"
@@ -23,41 +22,41 @@ _TASKS = (
 _PUT = "    def one(part):\n        ray.get(ledger.put.remote(part, count(part)))\n"
 
 WRONG = {
-    "overall": [
+    "overall_mean": [
         (
             "fetches the parts first",
-            "def overall(describe, parts):\n"
+            "def overall_mean(describe, parts):\n"
             "    described = ray.get([describe.remote(array) for array in ray.get(parts)])\n"
             + _MEAN,
             "on another machine than they lie on",
         ),
         (
             "spreads",
-            "def overall(describe, parts):\n"
+            "def overall_mean(describe, parts):\n"
             "    spread = describe.options(scheduling_strategy='SPREAD')\n"
             "    described = ray.get([spread.remote(part) for part in parts])\n" + _MEAN,
             "on another machine than they lie on",
         ),
         (
             "waits for one before the next",
-            "def overall(describe, parts):\n"
+            "def overall_mean(describe, parts):\n"
             "    described = [ray.get(describe.remote(part)) for part in parts]\n" + _MEAN,
             "one after another",
         ),
         (
             "takes the mean of the means",
-            "def overall(describe, parts):\n"
+            "def overall_mean(describe, parts):\n"
             "    described = ray.get([describe.remote(part) for part in parts])\n"
             "    return sum(total / count for total, count in described) / len(parts)",
             "mean of the parts' means",
         ),
         (
             "brings all together",
-            "def overall(describe, parts):\n    return np.concatenate(ray.get(parts)).mean()",
+            "def overall_mean(describe, parts):\n    return np.concatenate(ray.get(parts)).mean()",
             "describe was not called",
         ),
     ],
-    "once_each": [
+    "run_on_each_machine": [
         (
             "spreads",
             _ALIVE + "    spread = task.options(scheduling_strategy='SPREAD')\n"
@@ -74,7 +73,7 @@ WRONG = {
         ),
         (
             "leaves out the head",
-            "def once_each(task):\n"
+            "def run_on_each_machine(task):\n"
             "    alive = [node['NodeID'] for node in ray.nodes() if node['Alive']\n"
             "             and 'node:__internal_head__' not in node['Resources']]\n"
             + _BY_LABEL
@@ -87,34 +86,36 @@ WRONG = {
             "Return a dict",
         ),
     ],
-    "tallied": [
+    "exact_total": [
         (
             "adds in the task",
-            "def tallied(count, parts, ledger):\n    @ray.remote\n    def one(part):\n"
+            "def exact_total(count, parts, ledger):\n    @ray.remote\n    def one(part):\n"
             "        ray.get(ledger.add.remote(count(part)))\n" + _TASKS,
             "the number was added once more",
         ),
         (
             "no second try",
-            "def tallied(count, parts, ledger):\n    @ray.remote(max_retries=0)\n" + _PUT + _TASKS,
+            "def exact_total(count, parts, ledger):\n    @ray.remote(max_retries=0)\n"
+            + _PUT
+            + _TASKS,
             "your code gave up: WorkerCrashedError",
         ),
         (
             "counts at home",
-            "def tallied(count, parts, ledger):\n"
+            "def exact_total(count, parts, ledger):\n"
             "    for part in parts:\n        ray.get(ledger.put.remote(part, count(part)))\n"
             "    return ray.get(ledger.total.remote())",
             "in your notebook, and not in a task",
         ),
         (
             "does not wait for the ledger",
-            "def tallied(count, parts, ledger):\n    @ray.remote\n    def one(part):\n"
+            "def exact_total(count, parts, ledger):\n    @ray.remote\n    def one(part):\n"
             "        ledger.put.remote(part, count(part))\n" + _TASKS,
             "every task for the ledger",
         ),
         (
             "an actor that stays dead",
-            "def tallied(count, parts, ledger):\n"
+            "def exact_total(count, parts, ledger):\n"
             "    @ray.remote\n    class Counter:\n        def one(self, part):\n"
             "            ray.get(ledger.put.remote(part, count(part)))\n"
             "    counter = Counter.remote()\n"
@@ -124,14 +125,14 @@ WRONG = {
         ),
         (
             "takes count for a remote function",
-            "def tallied(count, parts, ledger):\n"
+            "def exact_total(count, parts, ledger):\n"
             "    refs = [ledger.put.remote(part, count.remote(part)) for part in parts]\n"
             "    ray.get(refs)\n    return ray.get(ledger.total.remote())",
             "has no attribute 'remote'",
         ),
         (
             "leaves out what was lost",
-            "def tallied(count, parts, ledger):\n    @ray.remote(max_retries=0)\n"
+            "def exact_total(count, parts, ledger):\n    @ray.remote(max_retries=0)\n"
             + _PUT
             + "    for ref in [one.remote(part) for part in parts]:\n"
             "        try:\n            ray.get(ref)\n"
@@ -141,7 +142,7 @@ WRONG = {
         ),
         (
             "does not wait",
-            "def tallied(count, parts, ledger):\n    @ray.remote\n"
+            "def exact_total(count, parts, ledger):\n    @ray.remote\n"
             + _PUT
             + "    for part in parts:\n        one.remote(part)\n"
             "    return ray.get(ledger.total.remote())",
@@ -151,16 +152,16 @@ WRONG = {
 }
 
 RIGHT = {
-    "overall": [
+    "overall_mean": [
         (
             "pairs by zip",
-            "def overall(describe, parts):\n"
+            "def overall_mean(describe, parts):\n"
             "    totals, counts = zip(*ray.get([describe.remote(part) for part in parts]))\n"
             "    return sum(totals) / sum(counts)",
         ),
         (
             "as they come",
-            "def overall(describe, parts):\n"
+            "def overall_mean(describe, parts):\n"
             "    waiting = [describe.remote(part) for part in parts]\n    total = count = 0\n"
             "    while waiting:\n        [done], waiting = ray.wait(waiting)\n"
             "        pair = ray.get(done)\n        total += pair[0]\n        count += pair[1]\n"
@@ -168,32 +169,32 @@ RIGHT = {
         ),
         (
             "adds up in a task",
-            "def overall(describe, parts):\n"
+            "def overall_mean(describe, parts):\n"
             "    @ray.remote\n    def mean(*described):\n"
             "        totals, counts = zip(*described)\n        return sum(totals) / sum(counts)\n"
             "    return ray.get(mean.remote(*[describe.remote(part) for part in parts]))",
         ),
     ],
-    "once_each": [
+    "run_on_each_machine": [
         ("node affinity", _ALIVE + _SOFTLY.replace("soft=True", "soft=False") + _GET),
     ],
-    "tallied": [
+    "exact_total": [
         (
             "hands the ledger a ref",
-            "def tallied(count, parts, ledger):\n    one = ray.remote(count)\n"
+            "def exact_total(count, parts, ledger):\n    one = ray.remote(count)\n"
             "    ray.get([ledger.put.remote(part, one.remote(part)) for part in parts])\n"
             "    return ray.get(ledger.total.remote())",
         ),
         (
             "adds at home",
-            "def tallied(count, parts, ledger):\n    @ray.remote\n    def one(part):\n"
+            "def exact_total(count, parts, ledger):\n    @ray.remote\n    def one(part):\n"
             "        return count(part)\n"
             "    for number in ray.get([one.remote(part) for part in parts]):\n"
             "        ledger.add.remote(number)\n    return ray.get(ledger.total.remote())",
         ),
         (
             "an actor that comes back",
-            "def tallied(count, parts, ledger):\n"
+            "def exact_total(count, parts, ledger):\n"
             "    @ray.remote(max_restarts=-1, max_task_retries=-1)\n    class Counter:\n"
             "        def one(self, part):\n"
             "            ray.get(ledger.put.remote(part, count(part)))\n"

@@ -2,7 +2,7 @@
 
 
 def _translated(training: str, environments: str = 'num_envs_per_env_runner=settings["n_envs"]'):
-    return f"""def translate(settings):
+    return f"""def to_rllib(settings):
     return (
         PPOConfig()
         .environment(ENV)
@@ -31,7 +31,7 @@ def _training(**changes: str | None) -> str:
     return ", ".join(f"{name}={value}" for name, value in parts.items() if value)
 
 
-_ACT = """def act(module, observation):
+_ACT = """def action_in_bounds(module, observation):
     with torch.no_grad():
         said = module.forward_inference({"obs": torch.tensor(observation[None])})
     low, high = module.action_space.low, module.action_space.high
@@ -40,7 +40,7 @@ _ACT = """def act(module, observation):
 _SCALED = "np.clip(low + (mean + 1) / 2 * (high - low), low, high)"
 
 WRONG = {
-    "translate": [
+    "to_rllib": [
         (
             "steps of one environment",
             _translated(_training(train_batch_size_per_learner='settings["n_steps"]')),
@@ -115,9 +115,9 @@ WRONG = {
             _translated(_training()).replace("\n    )", "\n        .build_algo()\n    )"),
             "not built yet",
         ),
-        ("a dict", "def translate(settings):\n    return dict(settings)", "Return the PPOConfig"),
+        ("a dict", "def to_rllib(settings):\n    return dict(settings)", "Return the PPOConfig"),
     ],
-    "act": [
+    "action_in_bounds": [
         ("the mean as it is", _ACT.replace(_SCALED, "np.clip(mean, low, high)"), "from -1 to 1"),
         ("the mean, not cut either", _ACT.replace(_SCALED, "mean"), "from -1 to 1"),
         (
@@ -160,10 +160,10 @@ WRONG = {
             "IndexError",
         ),
     ],
-    "weak": [
+    "weak_motor": [
         (
             "takes the number",
-            """class Weak(gym.ActionWrapper):
+            """class WeakMotor(gym.ActionWrapper):
     def __init__(self, strength):
         super().__init__(gym.make(ENV))
         self.strength = strength
@@ -174,7 +174,7 @@ WRONG = {
         ),
         (
             "the number of the example",
-            """class Weak(gym.ActionWrapper):
+            """class WeakMotor(gym.ActionWrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
 
@@ -184,7 +184,7 @@ WRONG = {
         ),
         (
             "a lower limit",
-            """class Weak(gym.Wrapper):
+            """class WeakMotor(gym.Wrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
         self.unwrapped.max_torque *= config["strength"]""",
@@ -192,7 +192,7 @@ WRONG = {
         ),
         (
             "narrower bounds too",
-            """class Weak(gym.ActionWrapper):
+            """class WeakMotor(gym.ActionWrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
         self.strength = config["strength"]
@@ -204,7 +204,7 @@ WRONG = {
         ),
         (
             "without an end",
-            """class Weak(gym.ActionWrapper):
+            """class WeakMotor(gym.ActionWrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV).unwrapped)
         self.strength = config["strength"]
@@ -215,7 +215,7 @@ WRONG = {
         ),
         (
             "changes nothing",
-            """class Weak(gym.Wrapper):
+            """class WeakMotor(gym.Wrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
         self.strength = config["strength"]""",
@@ -223,18 +223,18 @@ WRONG = {
         ),
         (
             "a strength of the class",
-            """class Weak(gym.ActionWrapper):
+            """class WeakMotor(gym.ActionWrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
-        Weak.strength = config["strength"]
+        WeakMotor.strength = config["strength"]
 
     def action(self, action):
-        return Weak.strength * action""",
+        return WeakMotor.strength * action""",
             "keep it in self",
         ),
         (
             "twice",
-            """class Weak(gym.ActionWrapper):
+            """class WeakMotor(gym.ActionWrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
         self.strength = config["strength"]
@@ -248,7 +248,7 @@ WRONG = {
         ),
         (
             "the reward too",
-            """class Weak(gym.Wrapper):
+            """class WeakMotor(gym.Wrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
         self.strength = config["strength"]
@@ -260,7 +260,7 @@ WRONG = {
         ),
         (
             "writes into the action",
-            """class Weak(gym.ActionWrapper):
+            """class WeakMotor(gym.ActionWrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
         self.strength = config["strength"]
@@ -272,7 +272,7 @@ WRONG = {
         ),
         (
             "forgets super",
-            """class Weak(gym.ActionWrapper):
+            """class WeakMotor(gym.ActionWrapper):
     def __init__(self, config):
         self.strength = config["strength"]
 
@@ -282,14 +282,14 @@ WRONG = {
         ),
         (
             "no environment",
-            """class Weak:
+            """class WeakMotor:
     def __init__(self, config):
         self.env, self.strength = gym.make(ENV), config["strength"]""",
             "derived from gym.Env",
         ),
         (
             "empties the config",
-            """class Weak(gym.ActionWrapper):
+            """class WeakMotor(gym.ActionWrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
         self.strength = config.pop("strength")
@@ -301,10 +301,10 @@ WRONG = {
     ],
 }
 RIGHT = {
-    "translate": [
+    "to_rllib": [
         (
             "step by step, with the older name of the batch",
-            """def translate(settings):
+            """def to_rllib(settings):
     config = PPOConfig()
     config.environment(ENV)
     config.env_runners(num_env_runners=0, num_envs_per_env_runner=settings["n_envs"])
@@ -317,7 +317,7 @@ RIGHT = {
         ),
         (
             "the lab's own config with other numbers",
-            """def translate(settings):
+            """def to_rllib(settings):
     config = pendulum_ppo(0.01, settings["gamma"], settings["gae_lambda"])
     config.env_runners(num_envs_per_env_runner=settings["n_envs"])
     return config.training(
@@ -329,14 +329,14 @@ RIGHT = {
     )""",
         ),
     ],
-    "act": [
+    "action_in_bounds": [
         (
             "cuts first",
             _ACT.replace(_SCALED, "low + (np.clip(mean, -1, 1) + 1) / 2 * (high - low)"),
         ),
         (
             "asks the distribution",
-            """def act(module, observation):
+            """def action_in_bounds(module, observation):
     batch = {"obs": torch.as_tensor(observation).unsqueeze(0)}
     logits = module.forward_inference(batch)["action_dist_inputs"]
     likely = module.get_inference_action_dist_cls().from_logits(logits).to_deterministic().sample()
@@ -344,10 +344,10 @@ RIGHT = {
     return torch.lerp(low, high, (likely[0].clamp(-1, 1) + 1) / 2).detach().numpy()""",
         ),
     ],
-    "weak": [
+    "weak_motor": [
         (
             "a wrapper with a step",
-            """class Weak(gym.Wrapper):
+            """class WeakMotor(gym.Wrapper):
     def __init__(self, config):
         super().__init__(gym.make(ENV))
         self.strength = config.get("strength", 1.0)
@@ -357,7 +357,7 @@ RIGHT = {
         ),
         (
             "an environment around another",
-            """class Weak(gym.Env):
+            """class WeakMotor(gym.Env):
     def __init__(self, config=None):
         self.inner, self.strength = gym.make(ENV), (config or {"strength": 1.0})["strength"]
         self.observation_space = self.inner.observation_space

@@ -1,11 +1,11 @@
 """Answers to the exercises of lab 05."""
 
 WRONG = {
-    "even": [
+    "convert_in_pieces": [
         (
             "a task a station",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     return ray.get([convert.remote(station) for station in stations])
 """,
             "A task got 13 readings, and most was 4",
@@ -13,7 +13,7 @@ def even(convert, stations, most):
         (
             "a task a reading",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     refs = [[convert.remote(one[i : i + 1]) for i in range(len(one))] for one in stations]
     return [np.concatenate([np.empty(0), *ray.get(pieces)]) for pieces in refs]
 """,
@@ -22,7 +22,7 @@ def even(convert, stations, most):
         (
             "waits for each station",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     results = []
     for station in stations:
         refs = [convert.remote(station[i : i + most]) for i in range(0, len(station), most)]
@@ -34,7 +34,7 @@ def even(convert, stations, most):
         (
             "waits for each piece",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     return [
         np.concatenate(
             [np.empty(0)]
@@ -48,7 +48,7 @@ def even(convert, stations, most):
         (
             "leaves the rest out",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     refs = [
         [convert.remote(one[i * most : (i + 1) * most]) for i in range(len(one) // most)]
         for one in stations
@@ -60,7 +60,7 @@ def even(convert, stations, most):
         (
             "does not join",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     refs = [
         [convert.remote(one[i : i + most]) for i in range(0, len(one), most)] for one in stations
     ]
@@ -71,7 +71,7 @@ def even(convert, stations, most):
         (
             "a flat list of pieces",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     refs = [convert.remote(one[i : i + most]) for one in stations for i in range(0, len(one), most)]
     return ray.get(refs)
 """,
@@ -80,7 +80,7 @@ def even(convert, stations, most):
         (
             "returns refs",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     return [
         [convert.remote(one[i : i + most]) for i in range(0, len(one), most)] for one in stations
     ]
@@ -90,7 +90,7 @@ def even(convert, stations, most):
         (
             "no empty station",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     refs = [
         [convert.remote(one[i : i + most]) for i in range(0, len(one), most)] for one in stations
     ]
@@ -101,7 +101,7 @@ def even(convert, stations, most):
         (
             "as many pieces as most says",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     refs = [[convert.remote(piece) for piece in np.array_split(one, most)] for one in stations]
     return [np.concatenate(ray.get(pieces)) for pieces in refs]
 """,
@@ -110,7 +110,7 @@ def even(convert, stations, most):
         (
             "pieces in the order of finishing",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     refs = [
         [convert.remote(one[i : i + most]) for i in range(0, len(one), most)] for one in stations
     ]
@@ -128,7 +128,7 @@ def even(convert, stations, most):
         (
             "takes neighbours together",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     flat = np.concatenate(stations)[::-1]
     whole = np.concatenate(
         ray.get([convert.remote(flat[i : i + most]) for i in range(0, len(flat), most)])
@@ -138,11 +138,11 @@ def even(convert, stations, most):
             "came together in another order",
         ),
     ],
-    "unchained": [
+    "print_as_ready": [
         (
             "waits in the loop",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     lines = []
     for celsius in readings:
         lines.append(ray.get(step.remote(celsius)))
@@ -154,7 +154,7 @@ def unchained(step, readings, print_line):
         (
             "prints in the order of readings",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     refs = [step.remote(celsius) for celsius in readings]
     lines = []
     for ref in refs:
@@ -167,7 +167,7 @@ def unchained(step, readings, print_line):
         (
             "prints at the end",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     lines = ray.get([step.remote(celsius) for celsius in readings])
     for line in lines:
         print_line(line)
@@ -178,7 +178,7 @@ def unchained(step, readings, print_line):
         (
             "prints in the order of finishing, at the end",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     refs = pending = [step.remote(celsius) for celsius in readings]
     done = []
     while pending:
@@ -193,7 +193,7 @@ def unchained(step, readings, print_line):
         (
             "waits for all but one",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     refs = [step.remote(celsius) for celsius in readings]
     for line in ray.get(refs[1:] + refs[:1]):
         print_line(line)
@@ -204,7 +204,7 @@ def unchained(step, readings, print_line):
         (
             "a window of two",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     refs, pending, left = [], [], list(readings)
     while pending or left:
         while left and len(pending) < 2:
@@ -219,7 +219,7 @@ def unchained(step, readings, print_line):
         (
             "prints lists",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     refs = pending = [step.remote(celsius) for celsius in readings]
     while pending:
         ready, pending = ray.wait(pending)
@@ -231,7 +231,7 @@ def unchained(step, readings, print_line):
         (
             "in the order of finishing",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     pending, lines = [step.remote(celsius) for celsius in readings], []
     while pending:
         [ready], pending = ray.wait(pending)
@@ -244,7 +244,7 @@ def unchained(step, readings, print_line):
         (
             "prints none",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     return ray.get([step.remote(celsius) for celsius in readings])
 """,
             "Nothing was printed",
@@ -252,7 +252,7 @@ def unchained(step, readings, print_line):
         (
             "prints refs",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     refs = pending = [step.remote(celsius) for celsius in readings]
     while pending:
         [ready], pending = ray.wait(pending)
@@ -264,7 +264,7 @@ def unchained(step, readings, print_line):
         (
             "leaves out the last",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     refs = pending = [step.remote(celsius) for celsius in readings]
     while len(pending) > 1:
         [ready], pending = ray.wait(pending)
@@ -276,7 +276,7 @@ def unchained(step, readings, print_line):
         (
             "prints twice",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     refs = pending = [step.remote(celsius) for celsius in readings]
     while pending:
         [ready], pending = ray.wait(pending)
@@ -289,7 +289,7 @@ def unchained(step, readings, print_line):
         (
             "returns refs",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     refs = pending = [step.remote(celsius) for celsius in readings]
     while pending:
         [ready], pending = ray.wait(pending)
@@ -301,7 +301,7 @@ def unchained(step, readings, print_line):
         (
             "returns nothing",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     pending = [step.remote(celsius) for celsius in readings]
     while pending:
         [ready], pending = ray.wait(pending)
@@ -312,7 +312,7 @@ def unchained(step, readings, print_line):
         (
             "runs them again for the list",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     pending = [step.remote(celsius) for celsius in readings]
     while pending:
         [ready], pending = ray.wait(pending)
@@ -322,11 +322,11 @@ def unchained(step, readings, print_line):
             "5 stations, and 10 tasks",
         ),
     ],
-    "freed": [
+    "first_rows": [
         (
             "slices",
             """
-def freed(draw, readings):
+def first_rows(draw, readings):
     return [ray.get(draw.remote(one))[:3] for one in readings]
 """,
             "4 of 4 maps are still in the store (pinned in memory). An array that looks into a map",
@@ -334,7 +334,7 @@ def freed(draw, readings):
         (
             "asarray",
             """
-def freed(draw, readings):
+def first_rows(draw, readings):
     return [np.asarray(ray.get(draw.remote(one))[:3]) for one in readings]
 """,
             "keep copies of rows",
@@ -345,7 +345,7 @@ def freed(draw, readings):
 kept = []
 
 
-def freed(draw, readings):
+def first_rows(draw, readings):
     kept.extend(draw.remote(one) for one in readings)
     return [ray.get(ref)[:3].copy() for ref in kept]
 """,
@@ -354,7 +354,7 @@ def freed(draw, readings):
         (
             "copies the whole map",
             """
-def freed(draw, readings):
+def first_rows(draw, readings):
     return [ray.get(draw.remote(one)).copy()[:3] for one in readings]
 """,
             "a copy of the whole map in your own process, 4 MB each",
@@ -362,7 +362,7 @@ def freed(draw, readings):
         (
             "whole maps",
             """
-def freed(draw, readings):
+def first_rows(draw, readings):
     return ray.get([draw.remote(one) for one in readings])
 """,
             "has the shape (1000, 500)",
@@ -370,7 +370,7 @@ def freed(draw, readings):
         (
             "one row",
             """
-def freed(draw, readings):
+def first_rows(draw, readings):
     return [ray.get(draw.remote(one))[0].copy() for one in readings]
 """,
             "three rows of a map",
@@ -378,7 +378,7 @@ def freed(draw, readings):
         (
             "draws twice",
             """
-def freed(draw, readings):
+def first_rows(draw, readings):
     ray.get([draw.remote(one) for one in readings])
     return [ray.get(draw.remote(one))[:3].copy() for one in readings]
 """,
@@ -387,7 +387,7 @@ def freed(draw, readings):
         (
             "returns refs",
             """
-def freed(draw, readings):
+def first_rows(draw, readings):
     return [draw.remote(one) for one in readings]
 """,
             "The list holds refs",
@@ -395,17 +395,17 @@ def freed(draw, readings):
         (
             "backwards",
             """
-def freed(draw, readings):
+def first_rows(draw, readings):
     return [ray.get(draw.remote(one))[:3].copy() for one in reversed(readings)]
 """,
             "in the order of readings",
         ),
     ],
-    "fewer": [
+    "count_per_station": [
         (
             "a call a day",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
         number = count(celsius)
@@ -419,7 +419,7 @@ def fewer(count, readings, hot_readings):
         (
             "counts every day",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
         number = sum(count(day) for day in np.array_split(celsius, 2))
@@ -432,7 +432,7 @@ def fewer(count, readings, hot_readings):
         (
             "does not wait for the actor",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     @ray.remote
     def count_station(celsius):
         return count(celsius)
@@ -446,7 +446,7 @@ def fewer(count, readings, hot_readings):
         (
             "waits for no task",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
         ray.get(hot_readings.add.remote(station, count(celsius)))
@@ -458,7 +458,7 @@ def fewer(count, readings, hot_readings):
         (
             "tasks do not wait for the actor",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
         hot_readings.add.remote(station, count(celsius))
@@ -470,7 +470,7 @@ def fewer(count, readings, hot_readings):
         (
             "waits in the loop",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
         ray.get(hot_readings.add.remote(station, count(celsius)))
@@ -483,15 +483,15 @@ def fewer(count, readings, hot_readings):
         (
             "counts by itself",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     ray.get([hot_readings.add.remote(number, count(one)) for number, one in enumerate(readings)])
 """,
-            "in the process that called fewer",
+            "in the process that called count_per_station",
         ),
         (
             "from one",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     @ray.remote
     def count_station(station, celsius):
         ray.get(hot_readings.add.remote(station, count(celsius)))
@@ -503,7 +503,7 @@ def fewer(count, readings, hot_readings):
         (
             "one sum for all",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     @ray.remote
     def count_station(celsius):
         return count(celsius)
@@ -516,7 +516,7 @@ def fewer(count, readings, hot_readings):
         (
             "does not count",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     ray.get([hot_readings.add.remote(number, len(one)) for number, one in enumerate(readings)])
 """,
             "count was never called",
@@ -525,11 +525,11 @@ def fewer(count, readings, hot_readings):
 }
 
 RIGHT = {
-    "even": [
+    "convert_in_pieces": [
         (
             "pieces of nearly the same size",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     refs = [
         [convert.remote(piece) for piece in np.array_split(one, max(1, -(-len(one) // most)))]
         for one in stations
@@ -540,7 +540,7 @@ def even(convert, stations, most):
         (
             "all in one list",
             """
-def even(convert, stations, most):
+def convert_in_pieces(convert, stations, most):
     places = [(n, i) for n, one in enumerate(stations) for i in range(0, len(one), most)]
     pieces = ray.get([convert.remote(stations[n][i : i + most]) for n, i in places])
     results = [np.empty_like(one) for one in stations]
@@ -550,11 +550,11 @@ def even(convert, stations, most):
 """,
         ),
     ],
-    "unchained": [
+    "print_as_ready": [
         (
             "a dict of places",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     place = {step.remote(celsius): number for number, celsius in enumerate(readings)}
     lines, pending = [None] * len(place), list(place)
     while pending:
@@ -568,7 +568,7 @@ def unchained(step, readings, print_line):
         (
             "as futures",
             """
-def unchained(step, readings, print_line):
+def print_as_ready(step, readings, print_line):
     from concurrent.futures import as_completed
 
     futures = [step.remote(celsius).future() for celsius in readings]
@@ -578,11 +578,11 @@ def unchained(step, readings, print_line):
 """,
         ),
     ],
-    "freed": [
+    "first_rows": [
         (
             "a task that returns the rows",
             """
-def freed(draw, readings):
+def first_rows(draw, readings):
     @ray.remote
     def first_rows(celsius_map):
         return celsius_map[:3]
@@ -593,16 +593,16 @@ def freed(draw, readings):
         (
             "a new array of the rows",
             """
-def freed(draw, readings):
+def first_rows(draw, readings):
     return [np.array(ray.get(draw.remote(one))[:3]) for one in readings]
 """,
         ),
     ],
-    "fewer": [
+    "count_per_station": [
         (
             "counts come back, then the calls",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     refs = [ray.remote(count).remote(one) for one in readings]
     counts = ray.get(refs)
     ray.get([hot_readings.add.remote(station, number) for station, number in enumerate(counts)])
@@ -611,7 +611,7 @@ def fewer(count, readings, hot_readings):
         (
             "refs as arguments of the call",
             """
-def fewer(count, readings, hot_readings):
+def count_per_station(count, readings, hot_readings):
     @ray.remote
     def count_station(celsius):
         return count(celsius)

@@ -1,11 +1,11 @@
 """Answers to the exercises of lab 04."""
 
 WRONG = {
-    "team": [
+    "start_team": [
         (
             "as declared",
             """
-def team(worker, count):
+def start_team(worker, count):
     return [worker.remote() for _ in range(count)]
 """,
             "cores between them",
@@ -13,7 +13,7 @@ def team(worker, count):
         (
             "one core each",
             """
-def team(worker, count):
+def start_team(worker, count):
     return [worker.options(num_cpus=1).remote() for _ in range(count)]
 """,
             "ask for 3 cores",
@@ -21,7 +21,7 @@ def team(worker, count):
         (
             "one actor many times",
             """
-def team(worker, count):
+def start_team(worker, count):
     return [worker.options(num_cpus=0).remote()] * count
 """,
             "hold 1 actor",
@@ -29,7 +29,7 @@ def team(worker, count):
         (
             "forgets remote",
             """
-def team(worker, count):
+def start_team(worker, count):
     return [worker.options(num_cpus=0) for _ in range(count)]
 """,
             "a list with",
@@ -37,7 +37,7 @@ def team(worker, count):
         (
             "one handle",
             """
-def team(worker, count):
+def start_team(worker, count):
     return worker.options(num_cpus=0).remote()
 """,
             "you returned ActorHandle",
@@ -45,7 +45,7 @@ def team(worker, count):
         (
             "the option as an argument of the actor",
             """
-def team(worker, count):
+def start_team(worker, count):
     return [worker.remote(num_cpus=0) for _ in range(count)]
 """,
             "TypeError",
@@ -53,7 +53,7 @@ def team(worker, count):
         (
             "waits until all have an answer to give",
             """
-def team(worker, count):
+def start_team(worker, count):
     actors = [worker.remote() for _ in range(count)]
     ray.get([actor.answer.remote() for actor in actors])
     return actors
@@ -63,17 +63,17 @@ def team(worker, count):
         (
             "one too few",
             """
-def team(worker, count):
+def start_team(worker, count):
     return [worker.options(num_cpus=0).remote() for _ in range(1, count)]
 """,
             "yours holds 2",
         ),
     ],
-    "fallen": [
+    "failed_names": [
         (
             "gets everybody",
             """
-def fallen(links):
+def failed_names(links):
     names = []
     for name, link in links.items():
         try:
@@ -87,7 +87,7 @@ def fallen(links):
         (
             "waits for all",
             """
-def fallen(links):
+def failed_names(links):
     ready, _ = ray.wait(list(links.values()), num_returns=len(links))
     return [name for name in links if links[name] in ready]
 """,
@@ -96,7 +96,7 @@ def fallen(links):
         (
             "takes ended for failed",
             """
-def fallen(links):
+def failed_names(links):
     ready, _ = ray.wait(list(links.values()), num_returns=len(links), timeout=0)
     return [name for name, link in links.items() if link in ready]
 """,
@@ -105,7 +105,7 @@ def fallen(links):
         (
             "looks for dead processes only",
             """
-def fallen(links):
+def failed_names(links):
     ready, _ = ray.wait(list(links.values()), num_returns=len(links), timeout=0)
     names = []
     for name, link in links.items():
@@ -123,7 +123,7 @@ def fallen(links):
         (
             "looks for exceptions of the code only",
             """
-def fallen(links):
+def failed_names(links):
     ready, _ = ray.wait(list(links.values()), num_returns=len(links), timeout=0)
     names = []
     for name, link in links.items():
@@ -141,7 +141,7 @@ def fallen(links):
         (
             "names those that run",
             """
-def fallen(links):
+def failed_names(links):
     _, waiting = ray.wait(list(links.values()), num_returns=len(links), timeout=0)
     return [name for name, link in links.items() if link in waiting]
 """,
@@ -150,7 +150,7 @@ def fallen(links):
         (
             "stops at the first",
             """
-def fallen(links):
+def failed_names(links):
     for name, link in links.items():
         if ray.wait([link], timeout=0)[0]:
             try:
@@ -164,7 +164,7 @@ def fallen(links):
         (
             "asks one of the ready",
             """
-def fallen(links):
+def failed_names(links):
     ready, _ = ray.wait(list(links.values()), timeout=0)
     names = []
     for name, link in links.items():
@@ -180,7 +180,7 @@ def fallen(links):
         (
             "catches nothing",
             """
-def fallen(links):
+def failed_names(links):
     ready, _ = ray.wait(list(links.values()), num_returns=len(links), timeout=0)
     return [name for name, link in links.items() if link in ready and ray.get(link) is None]
 """,
@@ -189,18 +189,18 @@ def fallen(links):
         (
             "returns refs",
             """
-def fallen(links):
+def failed_names(links):
     ready, _ = ray.wait(list(links.values()), num_returns=len(links), timeout=0)
     return ready
 """,
             "Return a list of names",
         ),
     ],
-    "restarted": [
+    "names_to_restart": [
         (
             "always one",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     if strategy not in ("one for one", "one for all", "rest for one"):
         raise ValueError(strategy)
     return [name]
@@ -210,7 +210,7 @@ def restarted(strategy, children, name):
         (
             "leaves the failed one out",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     at = children.index(name)
     rows = {"one for one": [name], "one for all": children, "rest for one": children[at + 1 :]}
     if strategy not in rows:
@@ -222,7 +222,7 @@ def restarted(strategy, children, name):
         (
             "those before instead of after",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     at = children.index(name)
     rows = {"one for one": [name], "one for all": children, "rest for one": children[: at + 1]}
     if strategy not in rows:
@@ -234,7 +234,7 @@ def restarted(strategy, children, name):
         (
             "the name, not a list",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     return name if strategy == "one for one" else children
 """,
             "a list is asked for",
@@ -242,7 +242,7 @@ def restarted(strategy, children, name):
         (
             "the failed one first",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     if strategy == "one for one":
         return [name]
     if strategy == "one for all":
@@ -256,7 +256,7 @@ def restarted(strategy, children, name):
         (
             "takes any name",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     if strategy == "one for one":
         return [name]
     if strategy == "one for all":
@@ -268,7 +268,7 @@ def restarted(strategy, children, name):
         (
             "a dict that raises its own error",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     at = children.index(name)
     return {
         "one for one": [name],
@@ -281,7 +281,7 @@ def restarted(strategy, children, name):
         (
             "a dict, and one too few",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     at = children.index(name)
     return {
         "one for one": [name],
@@ -294,7 +294,7 @@ def restarted(strategy, children, name):
         (
             "in upper case",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     if strategy == "ONE FOR ONE":
         return [name]
 """,
@@ -545,11 +545,11 @@ def supervise(names, start, most, within):
 }
 
 RIGHT = {
-    "team": [
+    "start_team": [
         (
             "a small fraction, in a loop",
             """
-def team(worker, count):
+def start_team(worker, count):
     actors = []
     while len(actors) < count:
         actors.append(worker.options(num_cpus=0.01).remote())
@@ -559,17 +559,17 @@ def team(worker, count):
         (
             "one modest class",
             """
-def team(worker, count):
+def start_team(worker, count):
     modest = worker.options(num_cpus=0)
     return tuple(modest.remote() for _ in range(count))
 """,
         ),
     ],
-    "fallen": [
+    "failed_names": [
         (
             "asks one at a time, without waiting",
             """
-def fallen(links):
+def failed_names(links):
     names = []
     for name, link in links.items():
         try:
@@ -584,7 +584,7 @@ def fallen(links):
         (
             "takes them as they come",
             """
-def fallen(links):
+def failed_names(links):
     names = {link: name for name, link in links.items()}
     waiting, failed = list(names), set()
     while True:
@@ -598,11 +598,11 @@ def fallen(links):
 """,
         ),
     ],
-    "restarted": [
+    "names_to_restart": [
         (
             "a table of slices",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     at = children.index(name)
     slices = {
         "one for one": slice(at, at + 1),
@@ -618,7 +618,7 @@ def restarted(strategy, children, name):
         (
             "match",
             """
-def restarted(strategy, children, name):
+def names_to_restart(strategy, children, name):
     match strategy:
         case "one for one":
             return tuple(child for child in children if child == name)

@@ -11,10 +11,10 @@ _LOAD = """
 """
 
 WRONG = {
-    "episodes": [
+    "episode_returns": [
         (
             "returns nothing from _on_step",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def __init__(self):
         super().__init__()
         self.returns = []
@@ -27,7 +27,7 @@ WRONG = {
         ),
         (
             "looks at the first environment",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def __init__(self):
         super().__init__()
         self.returns = []
@@ -41,7 +41,7 @@ WRONG = {
         ),
         (
             "collects lengths",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def __init__(self):
         super().__init__()
         self.returns = []
@@ -54,7 +54,7 @@ WRONG = {
         ),
         (
             "one episode a step at most",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def __init__(self):
         super().__init__()
         self.returns = []
@@ -69,7 +69,7 @@ WRONG = {
         ),
         (
             "the buffer at every step",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def __init__(self):
         super().__init__()
         self.returns = []
@@ -81,7 +81,7 @@ WRONG = {
         ),
         (
             "the reward of the last step",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def __init__(self):
         super().__init__()
         self.returns = []
@@ -95,7 +95,7 @@ WRONG = {
         ),
         (
             "forgets super",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def __init__(self):
         self.returns = []
 
@@ -105,14 +105,14 @@ WRONG = {
         ),
         (
             "no list",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def _on_step(self):
         return True""",
             "no list `returns`",
         ),
         (
             "waits for a key that is never there",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def __init__(self):
         super().__init__()
         self.returns = []
@@ -124,7 +124,7 @@ WRONG = {
         ),
         (
             "a list of the class",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     returns = []
 
     def _on_step(self):
@@ -134,7 +134,7 @@ WRONG = {
         ),
         (
             "the buffer at the end",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def _on_step(self):
         return True
 
@@ -144,7 +144,7 @@ WRONG = {
         ),
         (
             "not a callback",
-            """class Episodes:
+            """class EpisodeReturns:
     def _on_step(self):
         return True""",
             "derived from BaseCallback",
@@ -381,10 +381,10 @@ WRONG = {
     ],
 }
 RIGHT = {
-    "episodes": [
+    "episode_returns": [
         (
             "sums rewards itself",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def _on_training_start(self):
         self.returns, self.sums = [], np.zeros(self.training_env.num_envs)
 
@@ -398,7 +398,7 @@ RIGHT = {
         ),
         (
             "a list comprehension and a Boolean",
-            """class Episodes(BaseCallback):
+            """class EpisodeReturns(BaseCallback):
     def __init__(self, verbose=0):
         super().__init__(verbose)
         self.returns = []
