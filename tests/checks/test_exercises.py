@@ -150,6 +150,7 @@ def test_verdict(lab, exercise, answer, expected, asked, course, record_property
         assert status.endswith("not started")
         return
     record_property("verdict_s", seconds)
+    record_property("verdict", verdict)
     if expected == "done":
         assert status.endswith("done"), verdict
     else:
