@@ -21,7 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.lab import execute, own_ray, report
+from benchmarks.shared import execute, own_ray, report
 from helpers import paths
 
 NOTEBOOK = paths.NOTEBOOKS / "01_remote_tasks.ipynb"

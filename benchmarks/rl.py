@@ -30,7 +30,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import annex
-from benchmarks.lab import execute, fit, machine, own_ray, report, say, silent_view
+from benchmarks.shared import execute, fit, machine, own_ray, report, say, silent_view
 from helpers import paths
 
 NOTEBOOK = paths.NOTEBOOKS / "12_tune_sb3.ipynb"

@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from types import SimpleNamespace
 
-from benchmarks.lab import execute, machine, own_ray, report, say
+from benchmarks.shared import execute, machine, own_ray, report, say
 from helpers import paths
 
 NOTEBOOK = paths.NOTEBOOKS / "09_searchers_and_schedulers.ipynb"

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from benchmarks.lab import execute, fit, machine, own_ray, report, say, silent_view
+from benchmarks.shared import execute, fit, machine, own_ray, report, say, silent_view
 from helpers import paths
 
 NOTEBOOK = paths.NOTEBOOKS / "08_tune_mnist_sweep.ipynb"

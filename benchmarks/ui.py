@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import perfetto
-from benchmarks.lab import machine, own_ray, report, say
+from benchmarks.shared import machine, own_ray, report, say
 
 SIZES = (1_000, 10_000, 50_000)
 REPEATS = 3

@@ -16,7 +16,7 @@ from helpers.plots.look import (
     figure,
 )
 from helpers.plots.mnist import confusion, digits
-from helpers.plots.sweeps import best_so_far, family, lives, reruns, stacked_bars
+from helpers.plots.sweeps import best_so_far, family, reruns, stacked_bars, stints
 from helpers.plots.trees import tree
 
 __all__ = [
@@ -37,13 +37,13 @@ __all__ = [
     "family",
     "figure",
     "landings",
-    "lives",
     "lost_machine",
     "over_time",
     "reruns",
     "series",
     "spans",
     "stacked_bars",
+    "stints",
     "transfers",
     "tree",
 ]

@@ -128,7 +128,7 @@ def reruns(events: Sequence[dict], title: str) -> None:
     plt.show()
 
 
-def lives(
+def stints(
     axis: Axes,
     stints: dict[str, list[list[int]]],
     ends: dict[str, str],

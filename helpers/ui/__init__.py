@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from helpers.ui.actors import actor_tree
-from helpers.ui.search import object_search_bar, task_search_bar
+from helpers.ui.search_bars import object_search_bar, task_search_bar
 from helpers.ui.timeline import lives, task_timeline
 from helpers.ui.times import task_completion_time_distribution
 from helpers.ui.usage import cluster_usage, cpu_usage

@@ -185,7 +185,7 @@ class LivesView(SweepView):
         figure = Figure(figsize=(9, 2.9), layout="constrained")
         left, right = figure.subplots(1, 2)
         self._draw_curves(left)
-        plots.lives(
+        plots.stints(
             right, {n: own for n, own in self.stints.items() if own[0]}, self.ended, self.copies
         )
         figure.suptitle(self._headline(), x=0.01, ha="left", fontsize=12, fontweight="bold")

@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from benchmarks.lab import execute
+from benchmarks.shared import execute
 from helpers import paths
 
 TRIALS, ITERATIONS, KILLS, LIMIT_S = 12, 12, 10, 300

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks import annex, core, perfetto, rl, searchers, sweep, ui
-from benchmarks.lab import ENVIRONMENT
+from benchmarks.shared import ENVIRONMENT
 from helpers import paths
 
 RUN = {way for way in sweep.WAYS if (way, True) not in sweep.NOT_RUN}
