@@ -12,22 +12,36 @@ from typing import NamedTuple
 
 import ray
 
-from checks.engine import NotYet, Passed, exercise, kill_process, run, start_workers
-from checks.news import newest
+from checks.engine import NotYet, exercise, kill_process, run, show, start_workers
+from checks.expect import a_list
+from checks.waiting import in_time, newest
+from checks.witness import Ran, as_tasks, ran, timeline
 from helpers import observe, plots, ui
 from helpers.observe import Task, overlap
 
 START_S = 30.0  # for a process to start on a busy machine
 LIMIT_S = 10.0  # for an answer, once the processes that it needs have started
+INIT_S = 8.0  # for a process to start and to run __init__; a busy machine gets its time
 ANSWER_S = 5.0  # for a call of an actor that has started, a thousand times what it takes
 # These three are for `newest`, which gives a busy machine more.
 LATER_S = 1.0  # until there is no more to come of tasks that were not waited for
 UNDER_WAY_S = 1.0  # until a call that was sent and not waited for has arrived
 EARLY_S = 0.4  # until an answer is there that waits for nothing
+WORDS = [3, 1, 4, 5, 9, 2]  # the items of which words are made
+
+
+class Reported(NamedTuple):
+    """What became of the items of `report_all`; moments are in seconds since the epoch."""
+
+    process: int  # that called the answer
+    calls: list[Ran]
+    at_return: list[tuple]  # the words that the tally had by then, each with who sent it on
+    counted: list[float]  # when the tally had counted each, also later
+    returned_at: float
 
 
 @exercise
-def tally(answer) -> Passed:
+def tally(answer) -> str:
     """`Tally` counts words: `add(word)`, `counts()`."""
     if hasattr(answer, "remote"):
         raise NotYet(
@@ -63,205 +77,201 @@ def tally(answer) -> Passed:
             "which travel with the class into an actor. Keep them on self, in __init__."
         )
     sent, counts = together
-    picture = _bars(sent, counts)
+    show(_bars(sent, counts))
     if counts != sent:
         raise NotYet(
             f"Four tasks added {sum(sent.values())} words, and the actor counted "
-            f"{sum(counts.values())}. The picture says which.",
-            picture,
+            f"{sum(counts.values())}. The picture says which."
         )
-    return Passed(f"four tasks added {sum(sent.values())} words, and none is missing.", picture)
+    return f"four tasks added {sum(sent.values())} words, and none is missing."
 
 
 @exercise
-def report_all(answer) -> Passed:
+def report_all(answer) -> str:
     """`report_all(function, items, tally)`: each task adds its own result to the tally."""
-    ran = run(_report, answer, limit=LIMIT_S, setup=_start_board)
-    items, here, cores = ran["items"], ran["here"], ran["cores"]
-    tasks = [Task(str(item), pid, start, end) for item, pid, start, end in ran["calls"]]
-    reports = ran["at_return"]
-    picture = _reports(tasks, ran) if tasks else None
-    if any(task.worker == here for task in tasks):
+    seen = run(_report, answer, limit=LIMIT_S, setup=_start_board)
+    show(_reports(seen) if seen.calls else None)
+    if any(call.process == seen.process for call in seen.calls):
         raise NotYet(
-            f"function(item) ran in process {here}, the one that runs report_all. It should run "
-            "in a task for each item: put it into a remote function and call that.",
-            picture,
+            f"function(item) ran in process {seen.process}, the one that runs report_all. It "
+            "should run in a task for each item: put it into a remote function and call that."
         )
-    if not ran["counted"]:
+    _are_reported(seen)
+    at_once = overlap(as_tasks(seen.calls))
+    if _cores() > 1 and at_once < 1.05:
+        raise NotYet(
+            f"The {len(seen.calls)} tasks ran one after another, on {_cores()} cores. Is there a "
+            "ray.get in the loop? Send them all, then wait."
+        )
+    reports = len(seen.at_return)
+    return f"{reports} tasks, {reports} reports, {at_once:.1f} tasks at a time."
+
+
+def _are_reported(seen: Reported) -> None:
+    if not seen.counted:
         raise NotYet(
             "Nothing reached the actor behind the handle `tally`. Each task should call "
             "tally.add.remote(...) on the very handle that report_all was given, not on an actor "
-            "of its own.",
-            picture,
+            "of its own."
         )
-    words = [word for word, _ in reports]
+    words = [word for word, _ in seen.at_return]
     if len(words) > len(set(words)):
+        raise NotYet(f"{len(WORDS)} items, and {len(words)} reports: some were reported twice.")
+    if missing := len(WORDS) - len(words):
+        later = len(seen.counted) - len(words)
         raise NotYet(
-            f"{len(items)} items, and {len(words)} reports: some were reported twice.", picture
+            f"When report_all returned, {missing} of {len(WORDS)} reports were missing; {later} of "
+            "them came later. Somebody has to wait for tally.add.remote(...), and report_all for "
+            "the tasks."
         )
-    if missing := len(items) - len(reports):
-        later = len(ran["counted"]) - len(reports)
+    if set(words) != {_word(item) for item in WORDS}:
         raise NotYet(
-            f"When report_all returned, {missing} of {len(items)} reports were missing; {later} of "
-            "them came later. Somebody has to wait for tally.add.remote(...), and report_all "
-            "for the tasks.",
-            picture,
-        )
-    if set(words) != {_word(item) for item in items}:
-        raise NotYet(
-            f"The tally was told {words[0]!r}, where {_word(items[0])!r} or the like was to come. "
+            f"The tally was told {words[0]!r}, where {_word(WORDS[0])!r} or the like was to come. "
             "Report what function(item) returned, not the item."
         )
-    if any(here in path for _, path in reports):
+    if any(seen.process in path for _, path in seen.at_return):
         raise NotYet(
-            f"The results came back to process {here}, which runs report_all, and went to the "
-            "tally from there. Each task should report its own: give it the handle.",
-            picture,
+            f"The results came back to process {seen.process}, which runs report_all, and went to "
+            "the tally from there. Each task should report its own: give it the handle."
         )
-    if cores > 1 and overlap(tasks) < 1.05:
-        raise NotYet(
-            f"The {len(tasks)} tasks ran one after another, on {cores} cores. Is there a ray.get "
-            "in the loop? Send them all, then wait.",
-            picture,
-        )
-    return Passed(
-        f"{len(words)} tasks, {len(words)} reports, {overlap(tasks):.1f} tasks at a time.", picture
-    )
 
 
 @exercise
-def map_on_actors(answer) -> Passed:
+def map_on_actors(answer) -> str:
     """`map_on_actors(actors, items)`: ordered results, an idle actor takes the next item."""
-    returned, few, none, calls = run(_map_on_actors, answer, limit=LIMIT_S, setup=_start_workers)
-    for result in (returned, few, none):
-        if result == "ref":
-            raise NotYet("You returned ObjectRefs. Trade them in: ray.get(...)")
-        if not isinstance(result, list):
-            raise NotYet(f"Return a list of results; you returned {result}.")
+    *lists, calls = run(_map_on_actors, answer, limit=LIMIT_S, setup=_start_workers)
+    lists = [a_list(returned) for returned in lists]
     if not calls:
         raise NotYet("No actor was given any work. Call actor.work.remote(item).")
-    for result, wanted in ((returned, ITEMS), (few, ITEMS[:1]), (none, [])):
-        if len(result) != len(wanted) or not all(isinstance(one, Result) for one in result):
+    for results, items in zip(lists, (ITEMS, ITEMS[:1], []), strict=True):
+        if len(results) != len(items) or not all(isinstance(one, Result) for one in results):
             raise NotYet(
-                f"For {len(wanted)} items you returned {len(result)} results: {str(result)[:60]} … "
-                "It should be what work(item) returned, once for each item."
+                f"For {len(items)} items you returned {len(results)} results: "
+                f"{str(results)[:60]} … It should be what work(item) returned, once for each item."
             )
-        if len(set(result)) < len(result):
+        if len(set(results)) < len(results):
             raise NotYet(
                 f"Item {TWICE} was there twice, and you returned one result for both. Two calls "
                 "may return different things: keep results by place in the list, not by item."
             )
-    began = min(start for _, _, start, _ in calls)
-    tasks = [
-        Task("work", 0, start - began, end - began, actor=name) for name, _, start, end in calls
-    ]
+    row = {call.process: f"{call.what.by} actor" for call in calls}
+    drawn = [call._replace(what="work") for call in calls]
     title = "Your items on the two actors"
-    figure = ui.task_timeline(
-        tasks, title, row=lambda task: f"{task.actor} actor", label=lambda task: ""
-    )
-    used = {name for name, *_ in calls}
-    if len(used) == 1:
-        raise NotYet(f"All {len(calls)} items went to the {used.pop()} actor of two.", figure)
-    behind = sum(name == "slow" for name, *_ in calls) - 1
-    first_slow = min((start, end) for name, _, start, end in calls if name == "slow")
-    meanwhile = [start for name, _, start, _ in calls if name == "quick" and start < first_slow[1]]
-    if behind and len(meanwhile) < 2:
+    show(timeline(drawn, title, row=lambda task: row[task.worker], label=lambda task: ""))
+    _are_shared_out(calls)
+    order = [result.item for result in lists[0]]
+    if order != ITEMS:
         raise NotYet(
-            f"While the slow actor held its first item, the quick one did {len(meanwhile)} and "
-            "then stood idle, with items left. Whoever waits for results in order (ray.get in the "
-            "loop, ActorPool.map) waits for the slow one. Wait for whichever call ends first.",
-            figure,
+            "The results are not in the order of the items: they are those of "
+            f"{', '.join(map(str, order))}. They came in the order in which they were ready. "
+            "Remember which ref belongs to which item."
+        )
+    return f"the slow actor held up 1 item, the quick one did the other {len(ITEMS) - 1}."
+
+
+def _are_shared_out(calls: list[Ran]) -> None:
+    used = {call.what.by for call in calls}
+    if len(used) == 1:
+        raise NotYet(f"All {len(calls)} items went to the {used.pop()} actor of two.")
+    slow = [call for call in calls if call.what.by == "slow"]
+    quick = [call for call in calls if call.what.by == "quick"]
+    behind, meanwhile = len(slow) - 1, sum(call.start < slow[0].end for call in quick)
+    if behind and meanwhile < 2:
+        raise NotYet(
+            f"While the slow actor held its first item, the quick one did {meanwhile} and then "
+            "stood idle, with items left. Whoever waits for results in order (ray.get in the "
+            "loop, ActorPool.map) waits for the slow one. Wait for whichever call ends first."
         )
     if behind:
         raise NotYet(
             f"{behind} more items were queued behind the slow actor's first, while the quick one "
             "had nothing to do. Give an actor its next item only when it has finished the one "
-            "before: ray.wait tells which has.",
-            figure,
+            "before: ray.wait tells which has."
         )
-    if [result.item for result in returned] != ITEMS:
-        raise NotYet(
-            "The results are not in the order of the items: they are those of "
-            f"{', '.join(str(result.item) for result in returned)}. They came in the order "
-            "in which they were ready. Remember which ref belongs to which item.",
-            figure,
-        )
-    return Passed(
-        f"the slow actor held up 1 item, the quick one did the other {len(ITEMS) - 1}.", figure
-    )
 
 
 @exercise
-def safe_counter(answer) -> Passed:
+def safe_counter(answer) -> str:
     """`SafeCounter(storage)`: no acknowledged `add` is lost when its process is killed."""
     if not isinstance(answer, type) and not hasattr(answer, "remote"):
         raise NotYet(f"SafeCounter should be a class; it is {type(answer).__name__}.")
     story = run(_survive, answer, limit=3 * START_S)
-    figure, axis = plots.figure(6, 2)
-    _draw_totals(axis, story)
+    show(_draw_totals(story))
+    _went_well(story)
     wanted = 0
     for event in story:
-        if event[0] == "silent":
-            raise NotYet(f"add({event[1]}) had not returned after {ANSWER_S:g} s.", figure)
-        if event[0] == "broken":
-            _, when, error = event
-            if not error.strip("."):
-                raise NotYet(f"Your __init__ had not returned after {START_S:g} s.", figure)
-            if when == "first":
-                raise NotYet(
-                    f"The actor could not start: {error}. The first time the storage is empty, "
-                    "and load returns None.",
-                    figure,
-                )
-            raise NotYet(f"After the restart __init__ failed: {error}.", figure)
-        if event[0] == "ref":
+        if event.kind != "add":
+            continue
+        before, wanted = wanted, wanted + event.n
+        if event.total is None:
+            raise NotYet(f"add({event.n}) returned None. Return the new total.")
+        if event.total != wanted and event.after_kill:
+            raise NotYet(_lost(story, before, event))
+        if event.total != wanted:
+            raise NotYet(
+                f"The total was {before}, and add({event.n}) returned {event.total}; it should be "
+                f"{wanted}."
+            )
+    return f"killed for real, and the total is {wanted}, as if nothing had been."
+
+
+class Event(NamedTuple):
+    """What happened to a counter: an `add`, or what its kind says."""
+
+    kind: str  # "add", "early", "silent", "not started", "not restarted", "killed", ...
+    n: int = 0  # added
+    total: object = None  # returned, or of the kind "saved": what the storage held
+    saves: int = 0  # that the storage had been sent, when add was "early"
+    error: str = ""
+    after_kill: bool = False
+
+
+def _went_well(story: list[Event]) -> None:
+    """Raise NotYet if an `add` or a start did not come to its end, or came to it too early."""
+    for event in story:
+        if event.kind == "silent":
+            raise NotYet(f"add({event.n}) had not returned after {ANSWER_S:g} s.")
+        if event.error == SILENT_START:
+            raise NotYet(f"Your __init__ had not returned after {INIT_S:g} s.")
+        if event.kind == "not started":
+            raise NotYet(
+                f"The actor could not start: {event.error}. The first time the storage is empty, "
+                "and load returns None."
+            )
+        if event.kind == "not restarted":
+            raise NotYet(f"After the restart __init__ failed: {event.error}.")
+        if event.kind == "saved a ref":
             raise NotYet(
                 "You saved an ObjectRef. What the actor puts into the object store belongs to its "
-                "process, and is lost with it. Save the value itself.",
-                figure,
+                "process, and is lost with it. Save the value itself."
             )
-        if event[0] == "early":
-            _, n, saves, _ = event
+        if event.kind == "early":
             why = (
                 "The save was under way and nobody waited for it: ray.get its ref before you "
                 "return."
-                if saves
+                if event.saves
                 else "Nothing was saved: the storage's save was not called by then."
             )
             raise NotYet(
-                f"add({n}) returned while the storage had not yet saved it. Killed at that moment, "
-                f"the actor loses what it has promised. {why}",
-                figure,
+                f"add({event.n}) returned while the storage had not yet saved it. Killed at that "
+                f"moment, the actor loses what it has promised. {why}"
             )
-        if event[0] == "add":
-            _, n, total, after_kill = event
-            before, wanted = wanted, wanted + n
-            if total is None:
-                raise NotYet(f"add({n}) returned None. Return the new total.", figure)
-            if total == wanted:
-                continue
-            if not after_kill:
-                raise NotYet(
-                    f"The total was {before}, and add({n}) returned {total}; it should be "
-                    f"{wanted}.",
-                    figure,
-                )
-            raise NotYet(_lost(story, before, n, total), figure)
-    return Passed(f"killed for real, and the total is {wanted}, as if nothing had been.", figure)
 
 
-def _reports(tasks: list[Task], ran: dict):
+def _reports(seen: Reported):
     """Where and when the function ran, when the tally counted, and when report_all returned."""
-    began = min(ran["returned"], *(task.start for task in tasks))
-    shown = [Task("function", one.worker, one.start - began, one.end - began) for one in tasks]
-    counted = [moment - began for moment in ran["counted"]]
+    began = min(seen.returned_at, *(call.start for call in seen.calls))
+    shown = [
+        Task("function", call.process, call.start - began, call.end - began) for call in seen.calls
+    ]
+    counted = [moment - began for moment in seen.counted]
     shown += [Task("counted", 0, moment - 0.05, moment) for moment in counted]
     return ui.task_timeline(
         shown,
         "Red line: report_all returned",
         row=lambda task: f"process {task.worker}" if task.worker else "the tally",
         label=lambda task: "",
-        line=ran["returned"] - began,
+        line=seen.returned_at - began,
     )
 
 
@@ -346,7 +356,7 @@ class _Board:
         return _counted([str(word) for word, _ in self.reports])
 
     @ray.method(concurrency_group="check")
-    def note(self, call):
+    def add_call(self, call):
         self.calls.append(call)
 
     @ray.method(concurrency_group="check")
@@ -370,29 +380,19 @@ def _cores() -> int:
 
 
 def _report(answer, board):
-    items = [3, 1, 4, 5, 9, 2]
-
     def function(item):
         start = time.time()
         time.sleep(0.2)
-        ray.get(board.note.remote((item, os.getpid(), start, time.time())))
+        ray.get(board.add_call.remote(ran(item, start)))
         return _Word(_word(item))
 
-    answer(function, items, board)
-    returned = time.time()
-    reports, _, _ = ray.get(board.read.remote())
+    answer(function, list(WORDS), board)
+    returned_at = time.time()
+    at_return, _, _ = ray.get(board.read.remote())
     _, calls, counted = newest(
-        lambda: ray.get(board.read.remote()), lambda told: len(told[2]) >= len(items), LATER_S
+        lambda: ray.get(board.read.remote()), lambda told: len(told[2]) >= len(WORDS), LATER_S
     )
-    return {
-        "items": items,
-        "here": os.getpid(),
-        "cores": _cores(),
-        "calls": calls,
-        "at_return": reports,
-        "counted": counted,
-        "returned": returned,
-    }
+    return Reported(os.getpid(), calls, at_return, counted, returned_at)
 
 
 TWICE = 3
@@ -423,10 +423,11 @@ class _Worker:
                 pass
         else:
             time.sleep(0.03)
-        self.calls.append((self.name, item, start, time.time()))
+        result = Result(item, self.name, len(self.calls) + 1)
+        self.calls.append(ran(result, start))
         if self.slow is not None:
             self.slow.hear.remote(len(self.calls))
-        return Result(item, self.name, len(self.calls))
+        return result
 
     @ray.method(concurrency_group="check")
     def hear(self, done):
@@ -449,19 +450,11 @@ def _start_workers(answer):
 
 
 def _map_on_actors(answer, actors):
+    """What came of seven items, of one and of none, and the calls for the seven."""
     returned = answer(list(actors), list(ITEMS))
     calls = [call for actor in actors for call in ray.get(actor.read.remote())]
     few, none = answer(list(actors), ITEMS[:1]), answer(list(actors), [])
-    return *map(_told, (returned, few, none)), sorted(calls, key=lambda call: call[2])
-
-
-def _told(returned):
-    """A list of results as it is, and of anything else a word."""
-    if isinstance(returned, ray.ObjectRef):
-        return "ref"
-    if not isinstance(returned, list | tuple):
-        return type(returned).__name__
-    return "ref" if any(isinstance(one, ray.ObjectRef) for one in returned) else list(returned)
+    return returned, few, none, sorted(calls, key=lambda call: call.start)
 
 
 class _Storage:
@@ -497,10 +490,8 @@ def _survive(answer):
     actor = remote.options(name=name, max_restarts=2, max_task_retries=0).remote(storage)
     story = []
     if error := _start_error(actor, name):
-        return [("broken", "first", error)]
-    ray.get(
-        storage.read.remote()
-    )  # it has started too, which a SafeCounter need not have waited for
+        return [Event("not started", error=error)]
+    ray.get(storage.read.remote())  # it has started too; a SafeCounter need not have waited for it
     for n in (3, 4):
         if not _add(actor, n, story):
             return story
@@ -508,31 +499,38 @@ def _survive(answer):
         return story
     state, _ = ray.get(storage.read.remote())
     if "ObjectRef(" in str(state):
-        return [*story, ("ref",)]
+        return [*story, Event("saved a ref")]
     [row] = observe.actors(name=name)
     kill_process(row)
+    story.append(Event("killed"))
     if error := _start_error(actor, name, killed=row.pid):
-        return [*story, ("kill",), ("broken", "restart", error)]
-    story.append(("kill",))
-    story.append(("saved", state if isinstance(state, int | float) else str(state)))
+        return [*story, Event("not restarted", error=error)]
+    story.append(Event("saved", total=state if isinstance(state, int | float) else str(state)))
     _add(actor, 2, story, after_kill=True)
     return story
+
+
+SILENT_START = "..."
 
 
 def _start_error(actor, name: str, killed: int = 0) -> str:
     """What __init__ raised, or nothing; waits until the actor is there, or there again.
 
-    It is "..." where __init__ was still running after START_S. `killed` is the process that was.
+    It is SILENT_START where __init__ was still running after INIT_S. `killed` is the process that
+    was ended.
     """
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
+    ends = []
+
+    def has_ended(seconds):
         for row in observe.actors(name=name):
-            if row.state == "ALIVE" and row.pid != killed:
-                return ""
-            if row.state == "DEAD":
-                return _death(actor)
-        time.sleep(0.05)
-    return "..."
+            if row.state == "DEAD" or (row.state == "ALIVE" and row.pid != killed):
+                ends.append(row.state)
+        time.sleep(0 if ends else min(seconds, 0.05))
+        return ends
+
+    if not in_time(has_ended, INIT_S):
+        return SILENT_START
+    return _death(actor) if "DEAD" in ends else ""
 
 
 def _death(actor) -> str:
@@ -547,9 +545,9 @@ def _add(actor, n, story, after_kill=False) -> bool:
     try:
         total = ray.get(actor.add.remote(n), timeout=ANSWER_S)
     except ray.exceptions.GetTimeoutError:
-        story.append(("silent", n))
+        story.append(Event("silent", n))
         return False
-    story.append(("add", n, total, after_kill))
+    story.append(Event("add", n, total, after_kill=after_kill))
     return True
 
 
@@ -563,7 +561,7 @@ def _add_slowly(actor, storage, n, story) -> bool:
     while saves == saves_before and not ray.wait([ref], timeout=0.02)[0]:
         _, saves = ray.get(storage.read.remote())
         if time.monotonic() > deadline:
-            story.append(("silent", n))
+            story.append(Event("silent", n))
             return False
 
     def look():
@@ -574,46 +572,48 @@ def _add_slowly(actor, storage, n, story) -> bool:
     if early:
         total = ray.get(ref)  # an exception is the learner's own
         _, saves = newest(look, lambda seen: seen[1] > saves_before, UNDER_WAY_S)
-        story.append(("early", n, saves - saves_before, total))
+        story.append(Event("early", n, total, saves - saves_before))
         return False
     ray.get(storage.open.remote())
-    story.append(("add", n, ray.get(ref, timeout=ANSWER_S), False))
+    story.append(Event("add", n, ray.get(ref, timeout=ANSWER_S)))
     return True
 
 
-def _lost(story, before, n, total) -> str:
-    [saved] = [event[1] for event in story if event[0] == "saved"]
-    last = [event[1] for event in story if event[0] == "add"][-2]
+def _lost(story: list[Event], before: int, event: Event) -> str:
+    """Why the total was wrong after the kill, read from what the storage had held."""
+    [saved] = [one.total for one in story if one.kind == "saved"]
+    last = [one.n for one in story if one.kind == "add"][-2]
+    n, total = event.n, event.total
     begin = f"Before the kill the total was {before}; after the restart add({n}) returned {total}. "
     if total == n and saved == before:
         return (
-            begin + f"{before} was saved, and nobody loaded it: __init__ runs again, so load there."
+            begin + f"{saved} was saved, and nobody loaded it: __init__ runs again, so load there."
         )
     if total == n:
         return begin + "It began at 0 again. Save the total, and load it in __init__."
     if total == last + n:
         return begin + f"The storage held {saved}, the last n. Save the total."
     if total == before - last + n:
-        return (
-            begin
-            + f"The storage held {saved}, the total without the last add. Add first, then save."
-        )
+        why = f"The storage held {saved}, the total without the last add. Add first, then save."
+        return begin + why
     return begin + f"It should be {before + n}; the storage held {saved}."
 
 
-def _draw_totals(axis, story):
-    wanted, bars = 0, []
+def _draw_totals(story: list[Event]):
+    figure, axis = plots.figure(6, 2)
+    wanted, names = 0, []
     for event in story:
-        if event[0] in ("add", "early"):
-            wanted += event[1]
-            total = event[3] if event[0] == "early" else event[2]
-            note = ",\nnot saved" if event[0] == "early" else ",\nafter the kill" * event[3]
-            colour = plots.RED if event[0] == "early" else plots.BLUE
-            bars.append((f"add({event[1]}){note}", wanted, total, colour))
-        if event[0] == "kill":
-            axis.axvline(len(bars) - 0.5, color=plots.RED, linestyle=":")
-    for place, (_, wanted, total, colour) in enumerate(bars):
-        axis.bar(place, wanted, 0.8, color=plots.PALE)
-        axis.bar(place, total if isinstance(total, int | float) else 0, 0.4, color=colour)
-    axis.set(xticks=range(len(bars)), xticklabels=[bar[0] for bar in bars], ylabel="total")
+        if event.kind == "killed":
+            axis.axvline(len(names) - 0.5, color=plots.RED, linestyle=":")
+        if event.kind not in ("add", "early"):
+            continue
+        wanted += event.n
+        early = event.kind == "early"
+        returned = event.total if isinstance(event.total, int | float) else 0
+        axis.bar(len(names), wanted, 0.8, color=plots.PALE)
+        axis.bar(len(names), returned, 0.4, color=plots.RED if early else plots.BLUE)
+        note = ",\nnot saved" * early + ",\nafter the kill" * event.after_kill
+        names.append(f"add({event.n}){note}")
+    axis.set(xticks=range(len(names)), xticklabels=names, ylabel="total")
     axis.set_title("What add should return (grey) and returned (coloured)")
+    return figure

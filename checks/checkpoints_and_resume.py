@@ -6,11 +6,12 @@ import pickle
 import random
 import shutil
 import tempfile
+from typing import NamedTuple
 
 import numpy as np
 from ray import cloudpickle, tune
 
-from checks.engine import NotYet, Passed, exercise, run_as_driver, run_without_ray
+from checks.engine import NotYet, exercise, run_as_driver, run_without_ray, show
 from checks.trials import run_trial
 from helpers import plots
 
@@ -20,7 +21,7 @@ STEPS, PAUSED_AFTER = 6, 3
 
 
 @exercise
-def train_noisy(answer) -> Passed:
+def train_noisy(answer) -> str:
     """`train_noisy(config)`: a Gaussian walk that a pause does not change."""
     config = {"seed": random.randrange(10_000), "steps": STEPS}
     undisturbed = _walk(config["seed"], STEPS)
@@ -40,61 +41,57 @@ def train_noisy(answer) -> Passed:
         raise NotYet(
             f"Your trial ended after {len(before)} of {STEPS} reports. Report after every step."
         )
-    picture = _compared(undisturbed, before, after)
+    show(_compared(undisturbed, before, after))
     if not after:
         raise NotYet(
             f"Tune paused your trial after {len(before)} steps, and it reported nothing when it "
-            "went on. How many steps does it believe are done?",
-            picture,
+            "went on. How many steps does it believe are done?"
         )
+    _goes_on(after, undisturbed)
+    return "a pause in the middle, and every position as if there had been none."
+
+
+def _goes_on(after: list[float], undisturbed: list[float]) -> None:
+    """Raise NotYet if the positions after the pause are not those of an undisturbed walk."""
     expected = undisturbed[PAUSED_AFTER:]
     if _same(after, expected):
-        return Passed(
-            "a pause in the middle, and every position as if there had been none.", picture
-        )
+        return
     if _same(after[:PAUSED_AFTER], undisturbed[:PAUSED_AFTER]):
         raise NotYet(
             "After the pause your walk began from zero. Does every report carry a checkpoint with "
             "all three things, does the trial look for one when it begins, and does it use what is "
-            "in it?",
-            picture,
+            "in it?"
         )
-    place, fresh = before[-1], [after[0] - undisturbed[0], after[0] - before[-1] - undisturbed[0]]
-    if math.isclose(fresh[1], 0, abs_tol=1e-9):
+    place = undisturbed[PAUSED_AFTER - 1]
+    if math.isclose(after[0], place + undisturbed[0], abs_tol=1e-9):
         raise NotYet(
             f"After the pause your walk goes on from {place:.2f}, and its first step is that of a "
-            "new generator with the same seed. Save the generator too.",
-            picture,
+            "new generator with the same seed. Save the generator too."
         )
     if _same(after[: len(expected)], expected):
         raise NotYet(
             f"The positions go on rightly, but {len(after)} steps came after the pause where "
-            f"{len(expected)} were left. Save how many steps are done.",
-            picture,
+            f"{len(expected)} were left. Save how many steps are done."
         )
     if _same(after[1:], expected) or _same(after[1 : 1 + len(expected)], expected):
         raise NotYet(
             "One step was done twice: the first after the pause is the last before it. Save what "
-            "is so after the step, and begin with the next one.",
-            picture,
+            "is so after the step, and begin with the next one."
         )
     steps = np.diff([0.0, *undisturbed])
     if math.isclose(after[0], steps[PAUSED_AFTER], abs_tol=1e-9):
         raise NotYet(
             "After the pause the steps are the right ones, but the walk begins at 0.0 again. Save "
-            "the position too.",
-            picture,
+            "the position too."
         )
     if len(after) != len(expected):
         raise NotYet(
             f"{len(expected)} steps were left after the pause; your trial made {len(after)}. Save "
-            "how many steps are done.",
-            picture,
+            "how many steps are done."
         )
     raise NotYet(
         f"After the pause your walk goes to {_shown(after)}; undisturbed it is {_shown(expected)}. "
-        "Is the generator in the checkpoint, as it is after the step?",
-        picture,
+        "Is the generator in the checkpoint, as it is after the step?"
     )
 
 
@@ -146,7 +143,7 @@ def _compared(undisturbed, before, after):
 
 
 @exercise
-def walker(answer) -> Passed:
+def walker(answer) -> str:
     """`Walker(tune.Trainable)`: its second copy, loaded from the first's checkpoint, keeps step."""
     if not (isinstance(answer, type) and issubclass(answer, tune.Trainable)):
         raise NotYet(
@@ -157,44 +154,50 @@ def walker(answer) -> Passed:
         raise NotYet(f"Your class has no {missing}, which Tune will call.")
     seed = random.randrange(10_000)
     right = _walk(seed, 7)
-    result, first, wrote, second, own = run_without_ray(_side_by_side, answer, seed, limit=20.0)
-    if not isinstance(result, str):
+    walked = run_without_ray(_side_by_side, answer, seed, limit=20.0)
+    if walked.instead:
         raise NotYet(
             f'step should return a dict with `position`, as {{"position": 1.5}}; yours returned '
-            f"{str(first[0] if first else result)[:60]}."
+            f"{walked.instead}."
         )
-    if not _same(first, right[:4]):
+    if not _same(walked.before, right[:4]):
         raise NotYet(
             f"With seed {seed} the first positions should be {_shown(right)}; yours are "
-            f"{_shown(first)}. setup starts at 0.0 and makes the generator once."
+            f"{_shown(walked.before)}. setup starts at 0.0 and makes the generator once."
         )
-    if not wrote:
+    if not walked.saved:
         raise NotYet(
             "save_checkpoint left no file in the folder that it got, and returned no dict either. "
             "What is only in memory is gone with the process."
         )
-    if not _same(own, right[4:]):
+    if not _same(walked.after, right[4:]):
         raise NotYet(
-            f"After saving, the first walker itself goes to {_shown(own)} instead of "
+            f"After saving, the first walker itself goes to {_shown(walked.after)} instead of "
             f"{_shown(right[4:])}. Saving should change nothing."
         )
-    if _same(second, right[4:]):
-        return Passed("the copy keeps step with the one that saved it.")
-    if _same(second, right[:3]):
+    _keeps_step(walked.copy, right)
+    return "the copy keeps step with the one that saved it."
+
+
+def _keeps_step(copy: list[float], right: list[float]) -> None:
+    """Raise NotYet if the copy does not go on from the fourth of the right positions."""
+    if _same(copy, right[4:]):
+        return
+    if _same(copy, right[:3]):
         raise NotYet(
             "The copy began from zero: what load_checkpoint reads does not come to be "
             "self.position and the generator that step uses."
         )
-    if math.isclose(second[0], right[3] + right[0], abs_tol=1e-9):
+    if math.isclose(copy[0], right[3] + right[0], abs_tol=1e-9):
         raise NotYet(
             f"The copy goes on from {right[3]:.2f}, and its first step is that of a new generator "
             "with the same seed. Save the generator too."
         )
     steps = np.diff([0.0, *right])
-    if math.isclose(second[0], steps[4], abs_tol=1e-9):
+    if math.isclose(copy[0], steps[4], abs_tol=1e-9):
         raise NotYet("The copy makes the right steps, but from 0.0. Save the position too.")
     raise NotYet(
-        f"The copy goes to {_shown(second)}; the one that saved it goes to {_shown(right[4:])}."
+        f"The copy goes to {_shown(copy)}; the one that saved it goes to {_shown(right[4:])}."
     )
 
 
@@ -203,8 +206,17 @@ def _missing(answer: type, base: type, names: list[str]) -> str:
     return " and no ".join(one for one in names if getattr(answer, one) is getattr(base, one))
 
 
-def _side_by_side(answer, seed):
-    """The first result's kind, four positions, whether they were saved, and three more of both."""
+class Walked(NamedTuple):
+    """The positions of a walker before and after it saved, and those of its copy."""
+
+    before: list[float]
+    saved: bool = False
+    after: list[float] = ()
+    copy: list[float] = ()
+    instead: str = ""  # what step returned, where it is no dict with a position
+
+
+def _side_by_side(answer, seed) -> Walked:
     first, second = answer({"seed": seed}), answer({"seed": seed})
     try:
         return _walked(first, second)
@@ -213,23 +225,23 @@ def _side_by_side(answer, seed):
             shutil.rmtree(walker.logdir, ignore_errors=True)
 
 
-def _walked(first, second):
+def _walked(first, second) -> Walked:
     def positions(walker, count):
         return [walker.step()["position"] for _ in range(count)]
 
     result = first.step()
     if not isinstance(result, dict) or "position" not in result:
-        return None, [result], False, [], []
-    walked = [result["position"], *positions(first, 3)]
+        return Walked([], instead=str(result)[:60])
+    before = [result["position"], *positions(first, 3)]
     with tempfile.TemporaryDirectory() as folder:
         returned = first.save_checkpoint(folder)
         by_dict = isinstance(returned, dict)
         if not by_dict and not os.listdir(folder):
-            return "a dict", walked, False, [], []
+            return Walked(before)
         kept = pickle.dumps(returned)
-        own = positions(first, 3)
+        after = positions(first, 3)
         second.load_checkpoint(pickle.loads(kept) if by_dict else folder)
-    return "a dict", walked, True, positions(second, 3), own
+    return Walked(before, True, after, positions(second, 3))
 
 
 # --- no_progress ---
@@ -248,7 +260,7 @@ CURVES = {
 
 
 @exercise
-def no_progress(answer) -> Passed:
+def no_progress(answer) -> str:
     """`NoProgress(patience)` stops a trial after so many results without a new lowest height."""
     if not (isinstance(answer, type) and issubclass(answer, tune.Stopper)):
         raise NotYet(
@@ -259,67 +271,62 @@ def no_progress(answer) -> Passed:
             f"Your class has no {missing}. Tune asks each stopper both questions: shall this trial "
             "stop, and shall all."
         )
-    ends, all_of_them, alone, saved = run_without_ray(_stopped, answer)
+    stopped = run_without_ray(_stopped, answer)
     right = _ends(_in_a_row)
-    picture = _ends_drawn(ends, right)
-    if not saved:
-        raise NotYet("Tune saves a stopper with the sweep, and yours cannot be pickled.", picture)
-    if all_of_them:
+    show(_ends_drawn(stopped.together, right))
+    if not stopped.pickled:
+        raise NotYet("Tune saves a stopper with the sweep, and yours cannot be pickled.")
+    if stopped.all_of_them:
         raise NotYet(
             "stop_all returned something true: that ends the whole sweep. It should return False; "
-            "__call__ stops one trial.",
-            picture,
+            "__call__ stops one trial."
         )
-    if ends == right:
-        return Passed(
-            f"{sum(map(bool, ends.values()))} of {len(ends)} stopped, each in time.", picture
-        )
-    if alone == right:
-        raise NotYet(
-            "Alone each trial is judged rightly, together they are not: the trials take turns, and "
-            "yours share one memory. Keep it for each trial_id.",
-            picture,
-        )
-    if not any(ends.values()):
-        raise NotYet("No trial was stopped. What does __call__ return?", picture)
+    if stopped.together != right:
+        if stopped.alone == right:
+            raise NotYet(
+                "Alone each trial is judged rightly, together they are not: the trials take turns, "
+                "and yours share one memory. Keep it for each trial_id."
+            )
+        if not any(stopped.together.values()):
+            raise NotYet("No trial was stopped. What does __call__ return?")
+        raise NotYet(_wrong_rule(stopped.alone, right))
+    return f"{sum(map(bool, right.values()))} of {len(right)} stopped, each in time."
+
+
+def _wrong_rule(alone: dict[str, int | None], right: dict[str, int | None]) -> str:
+    """Which other rule than the one asked for stops the trials where these were stopped."""
     if alone["falling"]:
-        raise NotYet(
+        return (
             f"A trial that came lower each time was stopped after {alone['falling']} results. "
-            "Lower is better here, and a new lowest height sets the count to 0.",
-            picture,
+            "Lower is better here, and a new lowest height sets the count to 0."
         )
     late = {alone[name] - right[name] for name in right if right[name] and alone[name]}
     if late in ({1}, {-1}):
-        raise NotYet(
+        return (
             f"The flat trial was stopped after {alone['flat']} results; it should be after "
-            f"{right['flat']}: the first is its lowest, and {PATIENCE} more brought nothing lower.",
-            picture,
+            f"{right['flat']}: the first is its lowest, and {PATIENCE} more brought nothing lower."
         )
     if alone == _ends(_never_in_a_row):
-        raise NotYet(
+        return (
             f"The shaking trial was stopped after {alone['shaking']} results; it should be after "
             f"{right['shaking']}. The results must be in a row: a new lowest height sets the count "
-            "back to 0.",
-            picture,
+            "back to 0."
         )
     if alone == _ends(_patience_ago):
-        raise NotYet(
+        return (
             f"The bumpy trial was stopped after {alone['bumpy']} results, and should go on: that "
             f"height is no lower than the one {PATIENCE} results before, but between them there "
-            "was a new lowest.",
-            picture,
+            "was a new lowest."
         )
     if not alone["shaking"]:
-        raise NotYet(
+        return (
             "A trial that shakes was judged by its last result. Compare with the lowest height "
-            "that this trial ever had.",
-            picture,
+            "that this trial ever had."
         )
     wrong = next(name for name in right if alone[name] != right[name])
-    raise NotYet(
+    return (
         f"The trial '{wrong}' was stopped after {alone[wrong] or 'no'} results; it should be after "
-        f"{right[wrong] or 'none'}. Its heights: {', '.join(map(str, CURVES[wrong]))}.",
-        picture,
+        f"{right[wrong] or 'none'}. Its heights: {', '.join(map(str, CURVES[wrong]))}."
     )
 
 
@@ -343,8 +350,16 @@ def _patience_ago(heights) -> bool:
     return len(heights) > PATIENCE and heights[-1] >= heights[-PATIENCE - 1]
 
 
-def _stopped(answer):
+class Stopped(NamedTuple):
     """After how many results each trial stopped, together and alone; None where it did not."""
+
+    together: dict[str, int | None]
+    alone: dict[str, int | None]
+    all_of_them: bool
+    pickled: bool
+
+
+def _stopped(answer) -> Stopped:
 
     def play(stopper, curves):
         ends = dict.fromkeys(curves)
@@ -361,10 +376,10 @@ def _stopped(answer):
     alone = {name: play(answer(PATIENCE), {name: CURVES[name]})[name] for name in CURVES}
     try:
         cloudpickle.dumps(vars(stopper))  # as Tune does
-        saved = True
+        pickled = True
     except Exception:
-        saved = False
-    return ends, bool(stopper.stop_all()), alone, saved
+        pickled = False
+    return Stopped(ends, alone, bool(stopper.stop_all()), pickled)
 
 
 def _ends_drawn(ends, right):
@@ -387,12 +402,13 @@ MACHINES = [(10.0, 3_600.0, 2.0), (60.0, 7_200.0, 30.0), (1.0, 900.0, 0.5), (2.0
 
 
 @exercise
-def checkpoint_every(answer) -> Passed:
+def checkpoint_every(answer) -> str:
     """`checkpoint_every(save_s, lifetime_s, step_s)`: Young's interval in whole iterations."""
     got = run_without_ray(_intervals, answer, MACHINES)
     for every, machine in zip(got, MACHINES, strict=True):
         _judge_interval(every, *machine)
-    return Passed("right for all machines.", _cost_drawn(got[0], *MACHINES[0]))
+    show(_cost_drawn(got[0], *MACHINES[0]))
+    return "right for all machines."
 
 
 def _intervals(answer, machines):
@@ -414,9 +430,9 @@ def _judge_interval(every, save_s, lifetime_s, step_s) -> None:
         raise NotYet(f"{at} you returned {every:g}; by Young's formula it is {right:.0f}.")
     if abs(every - right) < 1 and every == int(every):
         return
-    picture = _cost_drawn(every, save_s, lifetime_s, step_s)
+    show(_cost_drawn(every, save_s, lifetime_s, step_s))
     if every != int(every):
-        raise NotYet(f"{at} you returned {every:g}; iterations are counted whole.", picture)
+        raise NotYet(f"{at} you returned {every:g}; iterations are counted whole.")
     for wrong, sentence in (
         (seconds, "That is Young's interval in seconds; how many iterations fit into it?"),
         (seconds / step_s / math.sqrt(2), "Young's formula has a 2 under the root."),
@@ -429,10 +445,8 @@ def _judge_interval(every, save_s, lifetime_s, step_s) -> None:
         ),
     ):
         if abs(every - max(1, wrong)) < 1:
-            raise NotYet(
-                f"{at} you returned {every:g}, it should be {right:.0f}. {sentence}", picture
-            )
-    raise NotYet(f"{at} you returned {every:g}; by Young's formula it is {right:.0f}.", picture)
+            raise NotYet(f"{at} you returned {every:g}, it should be {right:.0f}. {sentence}")
+    raise NotYet(f"{at} you returned {every:g}; by Young's formula it is {right:.0f}.")
 
 
 def _cost_drawn(every, save_s, lifetime_s, step_s):

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import ray
 
-from checks.engine import NotYet, Passed, exercise, run
+from checks.engine import NotYet, exercise, run, show
+from checks.witness import Ran, ran
 from helpers import plots
 
 LIMIT_S = 10.0  # for an answer, once a process has started on each machine
@@ -26,12 +27,13 @@ LOST_TELLING = "east"  # the first to tell it dies, and the ledger has
 ON_THE_WAY_S = 0.3  # a task that does not wait for the ledger has ended by then, in milliseconds
 
 
-class Call(NamedTuple):
-    """One run of what the check gave: of what, on which node, and whether others began too."""
+class Described(NamedTuple):
+    """What an answer made of parts, the calls, whether one ran alone, and where each part lay."""
 
-    what: int
-    node: str
+    returned: object
+    calls: list[Ran]
     alone: bool
+    homes: dict[int, str]
 
 
 class Tally(NamedTuple):
@@ -45,20 +47,21 @@ class Tally(NamedTuple):
 
 
 @ray.remote(num_cpus=0)
-class _Notes:
-    """Who began where. A call returns once two have begun, or after `MEET_S`."""
+class _Meeting:
+    """Keeps calls. One that begins waits until two have begun, or for `MEET_S`: it was alone."""
 
     def __init__(self):
-        self.calls, self.met, self.called = [], asyncio.Event(), asyncio.Event()
+        self.calls, self.alone = [], False
+        self.met, self.called = asyncio.Event(), asyncio.Event()
 
-    async def begin(self, what, node):
-        number = len(self.calls)
-        self.calls.append(Call(what, node, True))
-        if number:
+    async def begin(self, call):
+        self.calls.append(call)
+        if len(self.calls) > 1:
             self.met.set()
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(self.met.wait(), MEET_S)
-            self.calls[number] = Call(what, node, False)
+        except TimeoutError:
+            self.alone = True
 
     async def call(self):
         self.called.set()
@@ -67,7 +70,7 @@ class _Notes:
         await self.called.wait()
 
     async def read(self):
-        return self.calls
+        return self.calls, self.alone
 
 
 def _machines() -> dict[str, str]:
@@ -76,7 +79,7 @@ def _machines() -> dict[str, str]:
     return {node["NodeID"]: node["Labels"].get("machine", node["NodeID"][:6]) for node in alive}
 
 
-def _picture(calls: list[Call], homes: dict[int, str] | None = None):
+def _picture(calls: list[Ran], homes: dict[int, str] | None = None):
     """Which task ran on which machine; squares where the data lay, if it lay somewhere."""
     names = _machines()
     row = {node: y for y, node in enumerate(names)}
@@ -84,11 +87,11 @@ def _picture(calls: list[Call], homes: dict[int, str] | None = None):
     if homes:
         lay = {"marker": "s", "s": 150, "facecolor": "none", "edgecolor": plots.GREY}
         axis.scatter(list(homes), [row[node] for node in homes.values()], **lay)
-    ran = [call for call in calls if call.node in row]
+    alive = [call for call in calls if call.node in row]
     colours = [
-        plots.BLUE if not homes or homes[call.what] == call.node else plots.RED for call in ran
+        plots.BLUE if not homes or homes[call.what] == call.node else plots.RED for call in alive
     ]
-    axis.scatter([call.what for call in ran], [row[call.node] for call in ran], color=colours)
+    axis.scatter([call.what for call in alive], [row[call.node] for call in alive], color=colours)
     axis.set(yticks=list(row.values()), yticklabels=list(names.values()))
     axis.set(ylim=(-0.6, len(row) - 0.4), xlabel="part" if homes else "task")
     axis.set_title("Where your tasks ran" + ("; squares: where the parts lay" if homes else ""))
@@ -99,42 +102,40 @@ def _picture(calls: list[Call], homes: dict[int, str] | None = None):
 
 
 @exercise
-def overall_mean(answer) -> Passed:
+def overall_mean(answer) -> str:
     """`overall_mean(describe, parts)`: the mean of all parts, each described where it lies."""
-    returned, calls, homes = run(_overall_mean, answer, limit=LIMIT_S, setup=_parts)
+    described = run(_overall_mean, answer, limit=LIMIT_S, setup=_parts)
+    returned, calls, homes = described.returned, described.calls, described.homes
     names = _machines()
     if not calls:
         raise NotYet("describe was not called by any task. Call describe.remote(part).")
-    picture = _picture(calls, homes)
+    show(_picture(calls, homes))
     if twice := [part for part, times in Counter(c.what for c in calls).items() if times > 1]:
-        raise NotYet(f"parts[{twice[0]}] was described more than once.", picture)
-    if any(call.alone for call in calls):
+        raise NotYet(f"parts[{twice[0]}] was described more than once.")
+    if described.alone:
         raise NotYet(
-            "Your tasks ran one after another. Submit all of them before you wait for the first.",
-            picture,
+            "Your tasks ran one after another. Submit all of them before you wait for the first."
         )
     strays = [call for call in calls if call.node != homes[call.what]]
     if strays:
-        what, node, _ = strays[0]
+        what, node = strays[0].what, strays[0].node
         raise NotYet(
             f"{len(strays)} of {len(calls)} parts were described on another machine than they lie "
             f"on: parts[{what}] lies on {names[homes[what]]}, its task ran on {names[node]}, so "
             f"{8 * SIZES[what] / 1e6:.1f} MB moved. Give the task the ref itself, not what "
-            "ray.get makes of it, and leave the place to Ray.",
-            picture,
+            "ray.get makes of it, and leave the place to Ray."
         )
     if len(calls) < len(SIZES):
-        raise NotYet(f"There are {len(SIZES)} parts; {len(calls)} were described.", picture)
+        raise NotYet(f"There are {len(SIZES)} parts; {len(calls)} were described.")
     means = np.arange(len(SIZES))
     if _close(returned, np.average(means, weights=SIZES)):
-        return Passed(f"{len(calls)} parts, each described where it lies.", picture)
+        return f"{len(calls)} parts, each described where it lies."
     if _close(returned, means.mean()):
         raise NotYet(
             "You returned the mean of the parts' means; the parts are not equally long. Add the "
-            "sums, add the counts, then divide.",
-            picture,
+            "sums, add the counts, then divide."
         )
-    raise NotYet(f"The mean of all readings was asked for; you returned {returned!r}.", picture)
+    raise NotYet(f"The mean of all readings was asked for; you returned {returned!r}.")
 
 
 def _close(value, number: float) -> bool:
@@ -154,7 +155,7 @@ def _parts(_):
         for number, home in homes.items()
     ]
     ray.wait(refs, num_returns=len(refs), fetch_local=False)
-    return refs, homes, _Notes.remote()
+    return refs, homes, _Meeting.remote()
 
 
 def _overall_mean(answer, prepared):
@@ -162,20 +163,19 @@ def _overall_mean(answer, prepared):
 
     @ray.remote(num_cpus=0)
     def describe(part):
-        node = ray.get_runtime_context().get_node_id()
-        ray.get(notes.begin.remote(int(part[0]), node))
+        ray.get(notes.begin.remote(ran(int(part[0]), time.time())))
         return float(part.sum()), len(part)
 
-    return answer(describe, refs), ray.get(notes.read.remote()), homes
+    return Described(answer(describe, refs), *ray.get(notes.read.remote()), homes)
 
 
 # --- run_on_each_machine ---
 
 
 @exercise
-def run_on_each_machine(answer) -> Passed:
+def run_on_each_machine(answer) -> str:
     """`run_on_each_machine(task)`: run it once on every machine of the cluster."""
-    notes = _Notes.remote()
+    notes = _Meeting.remote()
     names = _machines()
     late = None
     try:
@@ -184,52 +184,50 @@ def run_on_each_machine(answer) -> Passed:
         )
     except NotYet as problem:
         late = problem
-    calls = ray.get(notes.read.remote())
-    picture = _picture([Call(at, call.node, False) for at, call in enumerate(calls)])
+    calls, alone = ray.get(notes.read.remote())
+    show(_picture([call._replace(what=number) for number, call in enumerate(calls)]))
     times = Counter(names[call.node] for call in calls)
     if late:
         waits = "still running" in str(late) or "Unschedulable" in str(late)
         if waits and times.keys() >= set(names.values()):
             raise NotYet(
                 "Your task ran on every machine that is alive, and your code waited for one more. "
-                "ray.nodes() lists machines that have died too: look at Alive.",
-                picture,
+                "ray.nodes() lists machines that have died too: look at Alive."
             )
         raise late
     if not calls:
         raise NotYet("The task did not run. Call task.options(...).remote().")
+    _once_on_each(times, names)
+    if len(calls) > 1 and alone:
+        raise NotYet(
+            "Your tasks ran one after another. Submit all of them before you wait for the first."
+        )
+    if not isinstance(returned, dict) or returned.keys() != names.keys():
+        raise NotYet(
+            "Return a dict with the id of every machine that is alive, as ray.nodes() has it "
+            f"under NodeID. You returned {str(returned)[:80]}."
+        )
+    if returned != names:
+        raise NotYet(
+            "Some values stand under the id of another machine. Keep each ref under the id of "
+            "the machine that you asked for."
+        )
+    return f"once on each of {len(names)} machines, also on the busy one."
+
+
+def _once_on_each(times: Counter, names: dict[str, str]) -> None:
     if missing := set(names.values()) - times.keys():
         counts = ", ".join(f"{name}: {count}" for name, count in times.items())
         raise NotYet(
             f"No task ran on {min(missing)}; the tasks ran on {counts}. Name a machine in each "
-            "task's options: left to itself Ray takes one that has a core free.",
-            picture,
+            "task's options: left to itself Ray takes one that has a core free."
         )
     if max(times.values()) > 1:
         name, count = times.most_common(1)[0]
         raise NotYet(
             f"On {name} the task ran {count} times. Did one of them ask for a machine that has "
-            "died? ray.nodes() lists those too, and a soft wish is met elsewhere.",
-            picture,
+            "died? ray.nodes() lists those too, and a soft wish is met elsewhere."
         )
-    if len(calls) > 1 and any(call.alone for call in calls):
-        raise NotYet(
-            "Your tasks ran one after another. Submit all of them before you wait for the first.",
-            picture,
-        )
-    if not isinstance(returned, dict) or returned.keys() != names.keys():
-        raise NotYet(
-            "Return a dict with the id of every machine that is alive, as ray.nodes() has it "
-            f"under NodeID. You returned {str(returned)[:80]}.",
-            picture,
-        )
-    if returned != names:
-        raise NotYet(
-            "Some values stand under the id of another machine. Keep each ref under the id of "
-            "the machine that you asked for.",
-            picture,
-        )
-    return Passed(f"once on each of {len(names)} machines, also on the busy one.", picture)
 
 
 def _occupied(notes):
@@ -257,7 +255,7 @@ def _run_on_each_machine(answer, notes):
     @ray.remote(num_cpus=0.25)  # several fit on one machine, but none on the busy one
     def task():
         context = ray.get_runtime_context()
-        ray.get(notes.begin.remote(0, context.get_node_id()))
+        ray.get(notes.begin.remote(ran(0, time.time())))
         return context.get_node_labels().get("machine", context.get_node_id()[:6])
 
     ray.get(notes.call.remote())
@@ -268,7 +266,7 @@ def _run_on_each_machine(answer, notes):
 
 
 @exercise
-def exact_total(answer) -> Passed:
+def exact_total(answer) -> str:
     """`exact_total(count, parts, ledger)`: a total that is right although processes are lost."""
     tally = run(_exact_total, answer, limit=KILLS_S)
     total = sum(NUMBERS.values())
@@ -299,7 +297,7 @@ def exact_total(answer) -> Passed:
     if tally.returned != total:
         raise NotYet(f"Return the ledger's total, {total:,}. You returned {tally.returned!r}.")
     again = sum(tally.begun.values()) - len(NUMBERS)
-    return Passed(f"{total:,}, though {again} of {len(NUMBERS)} parts had to be counted again.")
+    return f"{total:,}, though {again} of {len(NUMBERS)} parts had to be counted again."
 
 
 @ray.remote(num_cpus=0)

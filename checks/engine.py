@@ -16,9 +16,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
-import psutil
 import ray
 from matplotlib.figure import Figure
 from ray import cloudpickle
@@ -28,6 +27,7 @@ from ray.util.state.common import ActorState
 import checks
 import helpers
 from checks import progress
+from checks.waiting import in_time
 from helpers import observe, plots
 
 # A cluster's workers have Ray and not our code, so what a check runs there travels whole.
@@ -36,7 +36,6 @@ cloudpickle.register_pickle_by_value(helpers)
 
 START_LIMIT_S = 60.0
 RUN_LIMIT_S = 5.0
-LOOK_S = 0.2  # how often it is asked whether the machine is busy
 
 # A process that has imported what a lab's checks import, and of which copies are made.
 _forks = multiprocessing.get_context("forkserver")
@@ -49,16 +48,7 @@ _COLOUR = {DONE: "#1a7f4b", NOT_YET: "#b4540a", NOT_STARTED: "#5f6b7a"}
 
 
 class NotYet(Exception):
-    """What a check raises when an answer is wrong.
-
-    Args:
-        message: one or two sentences: what this answer did, and where to look.
-        picture: an optional matplotlib figure or timeline of the learner's own run.
-    """
-
-    def __init__(self, message: str, picture: Any = None):
-        super().__init__(message)
-        self.picture = picture
+    """What a check raises when an answer is wrong: what this answer did, and where to look."""
 
 
 class CannotJudge(Exception):
@@ -101,19 +91,24 @@ def _drawn(picture: Any) -> str:
     return plots.as_html(picture) if isinstance(picture, Figure) else picture._repr_html_()
 
 
-class Passed(NamedTuple):
-    """What a check returns when an answer is right: a sentence and perhaps a picture."""
+def show(picture: Any) -> None:
+    """Draw this with the verdict, whatever it will be: for a check, once it knows what ran.
 
-    message: str
-    picture: Any = None
+    Args:
+        picture: a matplotlib figure or a timeline of the learner's own run, or None.
+    """
+    _shown.picture = picture
 
 
-def exercise(check: Callable[[Any], Passed]) -> Callable[[Any], Verdict]:
+_shown = threading.local()
+
+
+def exercise(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
     """Turn `check(answer)` into what a notebook calls: it always ends in one verdict.
 
     Args:
-        check: takes the learner's object; returns `Passed`, or raises `NotYet`. Its module's
-            name is the lab's, its own name the exercise's.
+        check: takes the learner's object; returns a sentence, for an answer that is right, or
+            raises `NotYet`. Its module's name is the lab's, its own name the exercise's.
 
     Returns:
         A function of the learner's object. It records the verdict in `checks.progress` and
@@ -140,12 +135,13 @@ def run(
     The process is ended with the call, and with it every actor and task that the call started.
 
     Args:
-        function: the learner's function; it travels by value, with what it refers to.
-        args: what to call it with.
+        function: the learner's, or the check's that calls it; it travels by value, with what it
+            refers to.
+        args: what to call it with, mostly the learner's answer first.
         limit: seconds it may run, counted from when its process is ready. Where something else
             keeps all cores busy, it may run up to four times as long.
-        setup: called with `args` in that process before the clock starts, to start the actors and
-            workers that `function` needs; what it returns is one more argument of `function`.
+        setup: called with the same `args` in that process before the clock starts, to start the
+            actors and workers that `function` needs; what it returns is `function`'s last argument.
 
     Returns:
         What the function returned.
@@ -288,10 +284,11 @@ def _judge(check: Callable, answer: Any) -> Verdict:
         return Verdict(NOT_STARTED, "fill in the cell above and run it, then run this one again.")
     if not ray.is_initialized():
         return Verdict(NOT_YET, "Ray is not running. Run this lab's first code cell, then again.")
+    show(None)
     try:
-        return Verdict(DONE, *check(answer))
+        return Verdict(DONE, check(answer), _shown.picture)
     except NotYet as wrong:
-        return Verdict(NOT_YET, str(wrong), wrong.picture)
+        return Verdict(NOT_YET, str(wrong), _shown.picture)
     except CannotJudge as missing:
         return Verdict(NOT_STARTED, str(missing))
     except Exception as error:
@@ -394,7 +391,8 @@ def _value(function, args, kind: str, detail: Any) -> Any:
     if kind == "raised":
         raise NotYet(_their_error((function, *args), *detail))
     if kind == "unsendable":
-        raise NotYet(f"Your code returned something that cannot leave its process: {detail}")
+        hint = ". Return a list in place of a generator." if "'generator'" in detail else ""
+        raise NotYet(f"Your code returned something that cannot leave its process: {detail}{hint}")
     return cloudpickle.loads(detail)
 
 
@@ -408,27 +406,6 @@ def _received(pipe, limit: float, complaint: str) -> Any:
     if not in_time(pipe.poll, limit):
         raise NotYet(complaint)
     return pipe.recv()
-
-
-def in_time(wait: Callable[[float], Any], limit: float) -> bool:
-    """Wait for what a quiet machine does at once; a busy one gets up to four times as long.
-
-    Args:
-        wait: waits for at most so many seconds, and returns whether that was enough.
-        limit: seconds; one in which no core of this machine was idle counts as a quarter.
-
-    Returns:
-        Whether it came true within the limit.
-    """
-    left = limit
-    while left > 0:
-        began, idle = time.monotonic(), psutil.cpu_times().idle
-        if wait(LOOK_S):
-            return True
-        passed = time.monotonic() - began
-        all_busy = psutil.cpu_times().idle - idle < 0.05 * passed * psutil.cpu_count()
-        left -= passed / 4 if all_busy else passed
-    return False
 
 
 def _their_error(called: tuple, error: str, trace: str) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from checks.engine import CannotJudge, NotYet, Passed, exercise, run_without_ray
+from checks.engine import CannotJudge, NotYet, exercise, run_without_ray, show
 from helpers import plots
 from helpers.prometheus import (
     INSTALL,
@@ -68,7 +68,7 @@ class Mistake(NamedTuple):
 
 
 @exercise
-def images_per_second(answer) -> Passed:
+def images_per_second(answer) -> str:
     """`images_per_second()` is a query: images per second of each kind, over a minute."""
     moments = [
         Moment(at, {kind: 3 * rates[at >= CHANGE_S] for kind, rates in RATES.items()})
@@ -112,14 +112,14 @@ def images_per_second(answer) -> Passed:
             ),
         ],
     )
-    return Passed("the same numbers as the load had, also where a counter began anew.")
+    return "the same numbers as the load had, also where a counter began anew."
 
 
 # --- busy_share ---
 
 
 @exercise
-def busy_share(answer) -> Passed:
+def busy_share(answer) -> str:
     """`busy_share()` is a query: the share of the cluster's cores that is busy, 0 to 1."""
 
     def share(after: int) -> dict[str, float]:
@@ -159,14 +159,14 @@ def busy_share(answer) -> Passed:
         nothing="Your query gives nothing. `*` and `/` bring series together by their labels, and "
         "a `sum` has none, so it meets no series of a node. Divide a sum by a sum.",
     )
-    return Passed("the share of all cores, large nodes and small ones weighed as they are.")
+    return "the share of all cores, large nodes and small ones weighed as they are."
 
 
 # --- nine_in_ten ---
 
 
 @exercise
-def nine_in_ten(answer) -> Passed:
+def nine_in_ten(answer) -> str:
     """`nine_in_ten()` is a query: the time in which 90 % of each kind's images were done."""
     bucket = "ray_image_seconds_bucket"
     rate = f"sum by (le, kind) (rate({bucket}[2m]))"
@@ -217,7 +217,7 @@ def nine_in_ten(answer) -> Passed:
         nothing="Your query gives nothing. `histogram_quantile` needs the label `le`, the upper "
         "bound of each bucket: keep it in the `sum by (...)`.",
     )
-    return Passed("what the buckets of all workers together say, and only of the last minutes.")
+    return "what the buckets of all workers together say, and only of the last minutes."
 
 
 def _quantile(share: float, kind: str, at: int) -> float:
@@ -243,7 +243,7 @@ MEMORY = {HEAD: 64, SECOND: 8, THIRD: 16}
 
 
 @exercise
-def out_of_memory(answer) -> Passed:
+def out_of_memory(answer) -> str:
     """`out_of_memory()` is a query: a series for each node that was out of memory, no other."""
     used, total = "ray_node_mem_used", "ray_node_mem_total"
     promql = _query(answer)
@@ -300,7 +300,7 @@ def out_of_memory(answer) -> Passed:
         "`max` of all nodes, used over total, is no node's share.",
         names_only=True,
     )
-    return Passed("the right nodes at every moment, and silence when there was none.")
+    return "the right nodes at every moment, and silence when there was none."
 
 
 # seconds since the begin -> the nodes that were out of memory in the two minutes before
@@ -368,19 +368,21 @@ def _judge(
         return
     for mistake in mistakes:
         if _alike(answers, ask(mistake.promql)):
-            raise NotYet(mistake.sentence, _drawn(promql))
+            show(_drawn(promql))
+            raise NotYet(mistake.sentence)
     if not any(answers):
         raise NotYet(nothing)
     if not one_each:
         most = max(answers, key=len)
         labels = sorted({name for one in most for name in one.labels} - {label, "__name__"})
         wanted = f"for each {label}" if label else "in all"
+        show(_drawn(promql))
         raise NotYet(
             f"Your query gives {len(most)} series, apart also by {', '.join(labels) or 'nothing'}, "
-            f"where one was asked for {wanted}. `sum` with or without `by` puts them together.",
-            _drawn(promql),
+            f"where one was asked for {wanted}. `sum` with or without `by` puts them together."
         )
-    raise NotYet(_difference(told, known, moments, label, names_only), _drawn(promql))
+    show(_drawn(promql))
+    raise NotYet(_difference(told, known, moments, label, names_only))
 
 
 def _same(told: list[dict], known: list[dict], names_only: bool) -> bool:

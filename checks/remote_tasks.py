@@ -6,12 +6,13 @@ import signal
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import ray
 
-from checks.engine import NotYet, Passed, exercise, run, start_workers
+from checks.engine import NotYet, exercise, run, show, start_workers
+from checks.expect import a_list, a_value
+from checks.witness import Ran, ran, timeline
 from helpers import observe, ui
 from helpers.observe import Task
 
@@ -24,16 +25,6 @@ LATE_S = 0.8, 2.5  # the time limit for a task that takes longer; the second if 
 LONG_S = 6.0  # what that task takes
 GONE_S = 2.0  # a task that was ended by force tells nothing more by then
 LOST_S = 15.0  # and what it had put in the store is lost, which Ray may notice late
-
-
-class Ran(NamedTuple):
-    """What a checked function returns: its argument, and where and when it was computed."""
-
-    value: int
-    process: int
-    task: str
-    start: float
-    end: float
 
 
 @dataclass
@@ -59,47 +50,43 @@ class Late:
 
 
 @exercise
-def all_at_once(answer) -> Passed:
+def all_at_once(answer) -> str:
     """`all_at_once(function, items)`: one task each, all submitted first, in order."""
     # The first task takes longest, so that on two cores it is not the first to end.
     items = [500, 204, 203, 202, 201]
     report = _start(answer, _each, items)
-    ran = _values(report, items)
-    picture = _picture(ran, items)
-    _by_tasks(ran, report, picture)
-    shared = Counter(one.task for one in ran)
+    calls = _values(report, items)
+    show(_picture(calls, items))
+    _by_tasks(calls, report)
+    shared = Counter(one.task for one in calls)
     if len(shared) < len(items):
         raise NotYet(
             f"{len(items)} items went into {len(shared)} task(s). Call .remote once for each item, "
-            "so that each can run on another core.",
-            picture,
+            "so that each can run on another core."
         )
-    _all_sent_first(ran, report, picture)
-    _in_order(ran, items, picture)
-    return Passed(
-        f"{len(ran)} tasks, all submitted before the first ended, results in order.", picture
-    )
+    _all_sent_first(calls, report)
+    _in_order(calls, items)
+    return f"{len(calls)} tasks, all submitted before the first ended, results in order."
 
 
 @exercise
-def in_batches(answer) -> Passed:
+def in_batches(answer) -> str:
     """`in_batches(function, items, size)`: one task for each `size` items, results flat."""
     items = [130, 101, 102, 103, 104, 105, 106]
     report = _start(answer, _each, items, SIZE)
     _flat(report.returned)
-    ran = _values(report, items, f" The last batch, of {len(items) % SIZE}, counts too.")
-    picture = _picture(ran, items)
-    _by_tasks(ran, report, picture)
-    _in_order(ran, items, picture)
-    sizes = list(Counter(one.task for one in ran).values())
+    calls = _values(report, items, f" The last batch, of {len(items) % SIZE}, counts too.")
+    show(_picture(calls, items))
+    _by_tasks(calls, report)
+    _in_order(calls, items)
+    sizes = list(Counter(one.task for one in calls).values())
     wanted = [SIZE, SIZE, len(items) % SIZE]
     if sizes != wanted:
         raise NotYet(
             f"With size = {SIZE}, {len(items)} items should make batches of {wanted}; "
-            f"your {len(sizes)} task(s) took {sizes}.",
-            picture,
+            f"your {len(sizes)} task(s) took {sizes}."
         )
-    _all_sent_first(ran, report, picture)
+    _all_sent_first(calls, report)
     for count, returned, tasks in run(_small_batches, answer, limit=OBSERVED_LIMIT_S):
         wanted = math.ceil(count / SIZE)
         if isinstance(returned, str):
@@ -114,64 +101,58 @@ def in_batches(answer) -> Passed:
                 f"{len(items)} items were right, but with size = {SIZE} you submitted {tasks} "
                 f"task(s) for {count} items; {wanted} are needed."
             )
-    return Passed(
+    return (
         f"{len(items)} items in {len(sizes)} tasks of {sizes}, results flat and in order; so are "
-        f"{', '.join(map(str, SMALL))} items.",
-        picture,
+        f"{', '.join(map(str, SMALL))} items."
     )
 
 
 @exercise
-def share_once(answer) -> Passed:
+def share_once(answer) -> str:
     """`share_once(function, array, numbers)`: a task each, the array stored once."""
     numbers = [205, 204, 203, 202, 201]
     report = _start(answer, _with_array, numbers)
-    ran = _values(report, numbers)
-    picture = _picture([one for one, _ in ran], numbers)
-    received = {(one.process, address) for one, address in ran}
+    calls = _values(report, numbers)
+    show(_picture([one for one, _ in calls], numbers))
+    received = {(one.process, address) for one, address in calls}
     addresses = {address for _, address in received}
-    ran = [one for one, _ in ran]
+    calls = [one for one, _ in calls]
     if "refs" in addresses:
         raise NotYet(
             "function(array, n) received a ref where the array should be. Ray replaces a ref by "
-            "its value only where the ref is an argument of the task by itself.",
-            picture,
+            "its value only where the ref is an argument of the task by itself."
         )
-    _by_tasks(ran, report, picture)
+    _by_tasks(calls, report)
     if "own copy" in addresses:
         raise NotYet(
             f"The array was pickled {report.pickled} time(s), and the tasks worked on a copy that "
             "came inside the function: the function that you made a task mentions the array. "
-            "Give it the ref of ray.put(array) as an argument.",
-            picture,
+            "Give it the ref of ray.put(array) as an argument."
         )
     if report.pickled > 1:
         raise NotYet(
             f"The array was pickled {report.pickled} times for {len(numbers)} numbers. Call "
-            "ray.put(array) once, before the loop, and pass its ref to every task.",
-            picture,
+            "ray.put(array) once, before the loop, and pass its ref to every task."
         )
     # Every process sees the store at a place of its own.
-    if len(received) > len({one.process for one in ran}):
+    if len(received) > len({one.process for one in calls}):
         raise NotYet(
             "The array was stored once and then more often: the tasks read more than one copy of "
-            "it. Pass the ref to them, not what ray.get makes of it.",
-            picture,
+            "it. Pass the ref to them, not what ray.get makes of it."
         )
-    shared = Counter(one.task for one in ran)
+    shared = Counter(one.task for one in calls)
     if len(shared) < len(numbers):
         raise NotYet(
             f"The array was pickled once, but {len(numbers)} numbers went into {len(shared)} "
-            "task(s). Each number should have a task of its own.",
-            picture,
+            "task(s). Each number should have a task of its own."
         )
-    _all_sent_first(ran, report, picture)
-    _in_order(ran, numbers, picture)
-    return Passed(f"{len(ran)} tasks read one array, pickled {report.pickled} time.", picture)
+    _all_sent_first(calls, report)
+    _in_order(calls, numbers)
+    return f"{len(calls)} tasks read one array, pickled {report.pickled} time."
 
 
 @exercise
-def within(answer) -> Passed:
+def within(answer) -> str:
     """`within(function, x, seconds)`: the result, or None and the task is gone."""
     x = 100
     report, raised, late = run(_three_calls, answer, x, limit=3 * LIMIT_S, setup=_with_witness)
@@ -180,9 +161,8 @@ def within(answer) -> Passed:
             f"A function that took 0.1 s of {QUICK_S:g} s came back as None. Does a quick result "
             "get through?"
         )
-    if isinstance(report.returned, ray.ObjectRef):
-        raise NotYet("You returned a ref, not a result. Get what it stands for: ray.get(...)")
-    _by_tasks(_values(Report([report.returned], report.process, {}), [x]), report, None)
+    a_value(report.returned)
+    _by_tasks(_values(Report([report.returned], report.process, {}), [x]), report)
     if report.took >= QUICK_S:
         raise NotYet(
             f"function(x) took 0.1 s, and within returned after {report.took:.1f} s: it waited for "
@@ -194,41 +174,28 @@ def within(answer) -> Passed:
             f"function(x) raised a KeyError, and within returned {raised[:60]} as if all were "
             "well. Catch ray.exceptions.GetTimeoutError and nothing else."
         )
-    picture = _picture_late(late)
+    show(_picture_late(late))
     if late.returned is not None:
         raise NotYet(
             f"After {late.limit:g} s, the limit, within should return None; it returned "
-            f"{late.returned[:60]}.",
-            picture,
+            f"{late.returned[:60]}."
         )
     if late.fate == "finished":
         raise NotYet(
             f"The limit was {late.limit:g} s, but within waited until the task had ended by "
-            "itself. ray.get takes a timeout.",
-            picture,
+            "itself. ray.get takes a timeout."
         )
     if late.fate == "alive":
         raise NotYet(
             "within returned None, but the task goes on and keeps its core. Its function ignores "
-            "interrupts: neither a timeout nor a plain ray.cancel ends it.",
-            picture,
+            "interrupts: neither a timeout nor a plain ray.cancel ends it."
         )
-    return Passed("quick results and errors come through; the late task is gone.", picture)
+    return "quick results and errors come through; the late task is gone."
 
 
 def _start(answer, drive, items, *more) -> Report:
     report = run(drive, answer, items, more, limit=LIMIT_S, setup=_warm)
-    if isinstance(report.returned, ray.ObjectRef):
-        raise NotYet("You returned a ref, not results. Wait for them: ray.get(...)")
-    if report.returned is None:
-        raise NotYet("Your function returned None. Does it end with a return?")
-    if not isinstance(report.returned, list | tuple):
-        raise NotYet(f"Return a list; you returned {type(report.returned).__name__}.")
-    if any(isinstance(one, ray.ObjectRef) for one in report.returned):
-        raise NotYet(
-            "You returned refs, tickets for results. Give the whole list to ray.get and return "
-            "what it returns."
-        )
+    a_list(report.returned)
     return report
 
 
@@ -241,7 +208,7 @@ def _values(report: Report, items: list[int], more: str = "") -> list:
             "Your results are not what function returned; one of them is "
             f"{str(results[0])[:60]}. Return the results as they are."
         )
-    missing = Counter(items) - Counter(one.value for one in pairs)
+    missing = Counter(items) - Counter(one.what for one in pairs)
     if missing or len(pairs) != len(items):
         raise NotYet(f"{len(items)} items went in, {len(results)} results came out.{more}")
     return results
@@ -255,32 +222,30 @@ def _flat(returned) -> None:
         )
 
 
-def _by_tasks(ran: list[Ran], report: Report, picture) -> None:
-    own = sum(one.process == report.process for one in ran)
+def _by_tasks(calls: list[Ran], report: Report) -> None:
+    own = sum(one.process == report.process for one in calls)
     if own:
         raise NotYet(
-            f"{own} of {len(ran)} results were computed by process {report.process} itself, the "
-            "one that ran your function. Make tasks: ray.remote(function) has a .remote(...).",
-            picture,
+            f"{own} of {len(calls)} results were computed by process {report.process} itself, the "
+            "one that ran your function. Make tasks: ray.remote(function) has a .remote(...)."
         )
 
 
-def _all_sent_first(ran: list[Ran], report: Report, picture) -> None:
+def _all_sent_first(calls: list[Ran], report: Report) -> None:
     ends: dict[str, float] = {}
-    for one in ran:
+    for one in calls:
         ends[one.task] = max(one.end, ends.get(one.task, 0))
     first_end = min(ends.values())
     sent = sum(moment < first_end for moment in report.sent.values())
     if sent < len(report.sent):
         raise NotYet(
             f"When the first task ended, {sent} of {len(report.sent)} items had been submitted. "
-            "Does your loop wait? Collect the refs first, and get them after the loop.",
-            picture,
+            "Does your loop wait? Collect the refs first, and get them after the loop."
         )
 
 
-def _in_order(ran: list[Ran], items: list[int], picture) -> None:
-    values = [one.value for one in ran]
+def _in_order(calls: list[Ran], items: list[int]) -> None:
+    values = [one.what for one in calls]
     if values != items:
         at = next(
             at for at, (is_, want) in enumerate(zip(values, items, strict=True)) if is_ != want
@@ -288,24 +253,22 @@ def _in_order(ran: list[Ran], items: list[int], picture) -> None:
         raise NotYet(
             f"All results are there, but the one at place {at + 1} is that of item "
             f"{items.index(values[at]) + 1}. "
-            "They should stand in the order of the items, whichever was ready first.",
-            picture,
+            "They should stand in the order of the items, whichever was ready first."
         )
 
 
-def _picture(ran: list[Ran], items: list[int]):
+def _picture(calls: list[Ran], items: list[int]):
     """The learner's run: when each item was computed, and by which process.
 
     Tasks are numbered in the order of the items, whatever the order of the results.
     """
-    began = min(one.start for one in ran)
-    tasks = dict.fromkeys(one.task for one in sorted(ran, key=lambda one: items.index(one.value)))
+    tasks = dict.fromkeys(one.task for one in sorted(calls, key=lambda one: items.index(one.what)))
     names = {task: f"task {number}" for number, task in enumerate(tasks, start=1)}
     bars = [
-        Task("item", one.process, one.start - began, one.end - began, id=names[one.task])
-        for one in sorted(ran, key=lambda one: one.start)
+        one._replace(what="item", task=names[one.task])
+        for one in sorted(calls, key=lambda one: one.start)
     ]
-    return ui.task_timeline(bars, "Your run, by task", label=lambda bar: bar.id)
+    return timeline(bars, "Your run, by task", label=lambda bar: bar.id)
 
 
 def _picture_late(late: Late):
@@ -323,8 +286,7 @@ def _compute(milliseconds: int) -> Ran:
     """Takes as many milliseconds as its argument says."""
     start = time.time()
     time.sleep(milliseconds / 1000)
-    context = ray.get_runtime_context()
-    return Ran(milliseconds, os.getpid(), context.get_task_id(), start, time.time())
+    return ran(milliseconds, start)
 
 
 def _items(numbers: list[int], sent: dict[int, float]) -> list[int]:

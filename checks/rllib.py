@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
 
-from checks.engine import NotYet, Passed, exercise, run_as_driver, run_without_ray
+from checks.engine import NotYet, exercise, run_as_driver, run_without_ray
 
 ENV = "Pendulum-v1"
 
@@ -32,7 +32,7 @@ DEFAULTS = {"vf_coef": 0.5, "max_grad_norm": 0.5}  # those of Stable-Baselines3'
 
 
 @exercise
-def to_rllib(answer) -> Passed:
+def to_rllib(answer) -> str:
     """`to_rllib(settings)`: Stable-Baselines3's settings as a PPOConfig that does the same."""
     # All divide evenly, also in the usual mistakes: RLlib rounds up what does not.
     settings = {
@@ -58,6 +58,17 @@ def to_rllib(answer) -> Passed:
         raise NotYet(f"The environment should be {ENV}; in your config it is {did}.")
     if kind == "refused":
         raise NotYet(f"RLlib refuses your config: {did}")
+    _trained_as_told(did, settings)
+    steps, envs = settings["n_steps"] * settings["n_envs"], settings["n_envs"]
+    return (
+        f"your agent took {steps} steps in {envs} environments and learned from them "
+        f"{settings['n_epochs']} times over, in pieces of {settings['batch_size']}, as "
+        "Stable-Baselines3 would."
+    )
+
+
+def _trained_as_told(did: dict, settings: dict) -> None:
+    """Raise NotYet if an agent did not train by these settings of Stable-Baselines3's."""
     if did["falls"]:
         raise NotYet(
             'Your learning rate changes while it trains; settings["learning_rate"] is one number '
@@ -92,11 +103,6 @@ def to_rllib(answer) -> Passed:
             "Your agent is punished for straying from its old network, which Stable-Baselines3 "
             "does not do: use_kl_loss=False."
         )
-    return Passed(
-        f"your agent took {steps} steps in {envs} environments and learned from them "
-        f"{settings['n_epochs']} times over, in pieces of {settings['batch_size']}, as "
-        "Stable-Baselines3 would."
-    )
 
 
 def _translated(answer, settings):
@@ -181,7 +187,7 @@ class _TwoLevers(gym.Env):
 
 
 @exercise
-def action_in_bounds(answer) -> Passed:
+def action_in_bounds(answer) -> str:
     """`action_in_bounds(module, observation)`: the action within its bounds, without chance."""
     actions, again, said = run_without_ray(_acted, answer, setup=_decided_module, limit=30.0)
     means = said[:, :2]
@@ -207,9 +213,7 @@ def action_in_bounds(answer) -> Passed:
             "does not explore: take the mean, draw nothing."
         )
     if np.allclose(got, wanted, atol=1e-4):
-        return Passed(
-            f"{len(got)} actions, each between its own bounds, none of them left to chance."
-        )
+        return f"{len(got)} actions, each between its own bounds, none of them left to chance."
     shown = int(np.abs(got - wanted).max(axis=1).argmax())
     told = (
         f"For the means {_list(means[shown])} the action is {_list(wanted[shown])}, between "
@@ -266,14 +270,15 @@ def _list(numbers) -> str:
 
 
 @exercise
-def weak_motor(answer) -> Passed:
+def weak_motor(answer) -> str:
     """`WeakMotor(config)`: the pendulum, its motor does `config["strength"]` of what it should."""
     if not (isinstance(answer, type) and issubclass(answer, gym.Env)):
         raise NotYet(
             "WeakMotor should be a class derived from gym.Env or from one of gymnasium's wrappers."
         )
     strength = round(random.uniform(0.2, 0.27), 2)
-    theirs, intact, refused = run_as_driver(_compared, answer, strength, limit=40.0)
+    tried = run_as_driver(_compared, answer, strength, limit=40.0)
+    theirs = tried.episode
     ours = _played(_motor(strength))
     if not np.allclose(theirs.seen[:60], ours.seen[:60], atol=1e-3):
         how = "otherwise than it should"
@@ -296,7 +301,7 @@ def weak_motor(answer) -> Passed:
             "Your pendulum turns as it should, and its rewards are not the pendulum's own. Only "
             "the action should change."
         )
-    if not intact:
+    if not tried.left_action_alone:
         raise NotYet(
             "Your environment writes into the action that it is given, and whoever gave it has "
             "another one then. Make a new one: self.strength * action."
@@ -311,11 +316,9 @@ def weak_motor(answer) -> Passed:
             f"An episode of yours lasted {len(theirs.rewards)} steps or more; gym.make ends it "
             f"after {len(ours.rewards)}."
         )
-    if refused:
-        raise NotYet(f"RLlib cannot train in it: {refused}")
-    return Passed(
-        f"with a strength of {strength} it turns as it should, and PPO has trained in two of it."
-    )
+    if tried.error:
+        raise NotYet(f"RLlib cannot train in it: {tried.error}")
+    return f"with a strength of {strength} it turns as it should, and PPO has trained in two of it."
 
 
 OTHER = 0.77  # the strength of a second pendulum, made after the first
@@ -349,7 +352,15 @@ def _played(env) -> _Episode:
     return _Episode(np.array(seen), np.array(rewards), (env.observation_space, env.action_space))
 
 
-def _compared(answer, strength):
+class _Tried(NamedTuple):
+    """An episode of an answer, whether it left its action as it was, and what training raised."""
+
+    episode: _Episode
+    left_action_alone: bool
+    error: str
+
+
+def _compared(answer, strength) -> _Tried:
     env, _ = answer({"strength": strength}), answer({"strength": OTHER})
     episode = _played(env)
     env.reset(seed=3)
@@ -361,8 +372,9 @@ def _compared(answer, strength):
         .env_runners(num_env_runners=0, num_envs_per_env_runner=2)
         .training(train_batch_size_per_learner=400, minibatch_size=200, num_epochs=1)
     )
+    error = ""
     try:
         _trained(config)
-    except Exception as error:
-        return episode, bool(action[0] == 1.5), _root(error)
-    return episode, bool(action[0] == 1.5), ""
+    except Exception as raised:
+        error = _root(raised)
+    return _Tried(episode, bool(action[0] == 1.5), error)

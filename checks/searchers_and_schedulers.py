@@ -11,13 +11,13 @@ import numpy as np
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import Searcher
 
-from checks.engine import NotYet, Passed, exercise, run_without_ray
+from checks.engine import NotYet, exercise, run_without_ray, show
 from checks.trials import lifespans
 from helpers import plots
 
 
 @exercise
-def win_rate(answer) -> Passed:
+def win_rate(answer) -> str:
     """`win_rate(ours, theirs)` -> the share of seeds won, a tie for half, and Wilson's interval."""
     contests = _contests()
     for (ours, theirs), returned in zip(
@@ -39,7 +39,7 @@ def win_rate(answer) -> Passed:
                 "the number of wins, half wins included (13.5 of 20, say), not the share; then the "
                 "number of seeds."
             )
-    return Passed("five contests, judged seed by seed.")
+    return "five contests, judged seed by seed."
 
 
 def _compare_shares(ours: list[float], theirs: list[float], share: float):
@@ -71,7 +71,7 @@ def _compare_shares(ours: list[float], theirs: list[float], share: float):
 
 
 @exercise
-def asha_cuts(answer) -> Passed:
+def asha_cuts(answer) -> str:
     """`asha_cuts(arrivals, reduction_factor)` agrees with Ray's ASHA at one rung."""
     cases = [(_arrivals(count), factor) for count, factor in ((20, 4), (12, 2), (15, 3), (1, 4))]
     cases.append(([("trial0", 0.5), ("trial1", 0.5), ("trial2", 0.7), ("trial3", 0.6)], 2))
@@ -87,25 +87,25 @@ def asha_cuts(answer) -> Passed:
         names = [name for name, _ in arrivals]
         if strangers := [one for one in yours if one not in names]:
             raise NotYet(f"Return the names of trials; {str(strangers[0])[:60]} is none.")
-        picture = _rung(arrivals, right, yours)
+        show(_rung(arrivals, right, yours))
         if sorted(yours) == sorted(right):
-            raise NotYet("The right trials; return them in the order in which they came.", picture)
+            raise NotYet("The right trials; return them in the order in which they came.")
         for mistake, why in _MISTAKES:
             if [_cut(*case, mistake) for case in cases] == list(map(list, answers)):
-                raise NotYet(why, picture)
+                raise NotYet(why)
         differ = next(name for name in names if (name in yours) != (name in right))
         raise NotYet(
             f"Of {len(arrivals)} trials with reduction_factor={factor} Ray stops {len(right)}, you "
-            f"{len(yours)}. The first on which you differ is {differ}.",
-            picture,
+            f"{len(yours)}. The first on which you differ is {differ}."
         )
     arrivals, factor = cases[0]
     right = _stopped_by_ray(arrivals, factor)
-    return Passed(f"as Ray's own ASHA decides, on {len(cases)} rungs.", _rung(arrivals, right))
+    show(_rung(arrivals, right))
+    return f"as Ray's own ASHA decides, on {len(cases)} rungs."
 
 
 @exercise
-def ask_tell_search(answer) -> Passed:
+def ask_tell_search(answer) -> str:
     """`AskTellSearch(optimizer, metric, mode)` is a `Searcher` around ask() and tell()."""
     if not (isinstance(answer, type) and issubclass(answer, Searcher)):
         raise NotYet("AskTellSearch should be a class that inherits from Searcher.")
@@ -123,6 +123,23 @@ def ask_tell_search(answer) -> Passed:
             "A trial failed, without a result, and you told the optimizer of "
             f"{seen['told of a failure'][0]}. Tell it nothing then."
         )
+    _are_costs(seen)
+    if seen["after restore"] != {"x": 3.0}:
+        raise NotYet(
+            "One searcher had suggested x = 0, 1 and 2 and was saved; restored into another, it "
+            f"suggested {seen['after restore']} and not x = 3. The optimizer belongs in the file."
+        )
+    if seen["told after restore"] != [({"x": 1.0}, -4.0)]:
+        raise NotYet(
+            "A trial was under way when the searcher was saved. It ended after restore, and the "
+            f"optimizer was told {seen['told after restore'] or 'nothing'}. Save, too, which "
+            "points are under way."
+        )
+    return "it asks, tells, forgets failures, and goes on after a restore."
+
+
+def _are_costs(seen: dict) -> None:
+    """Raise NotYet if the optimizer was not told what each of its points cost."""
     told = seen["told"]
     if not told:
         raise NotYet("Two trials ended well and the optimizer was told nothing.")
@@ -144,18 +161,6 @@ def ask_tell_search(answer) -> Passed:
     costs = [cost for _, cost in seen["told in min"]]
     if costs != [3.0]:
         raise NotYet(f'With mode "min" a loss of 3 costs 3; you told {costs}.')
-    if seen["after restore"] != {"x": 3.0}:
-        raise NotYet(
-            "One searcher had suggested x = 0, 1 and 2 and was saved; restored into another, it "
-            f"suggested {seen['after restore']} and not x = 3. The optimizer belongs in the file."
-        )
-    if seen["told after restore"] != [({"x": 1.0}, -4.0)]:
-        raise NotYet(
-            "A trial was under way when the searcher was saved. It ended after restore, and the "
-            f"optimizer was told {seen['told after restore'] or 'nothing'}. Save, too, which "
-            "points are under way."
-        )
-    return Passed("it asks, tells, forgets failures, and goes on after a restore.")
 
 
 def _contests() -> list[tuple[list[float], list[float]]]:

@@ -1,8 +1,10 @@
 """Checks of lab 05."""
 
+import functools
 import math
 import os
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +12,18 @@ import ray
 from ray.util.state import get_objects
 from ray.util.state.exception import RayStateApiException
 
-from checks.engine import NotYet, Passed, exercise, run, start_two_workers
-from checks.news import newest
-from helpers import ui
-from helpers.observe import Task, overlap
+from checks.engine import CannotJudge, NotYet, exercise, run, show
+from checks.expect import a_list
+from checks.waiting import newest
+from checks.witness import (
+    Notes,
+    Ran,
+    Watched,
+    one_after_another,
+    ran,
+    start_notes_and_workers,
+    timeline,
+)
 
 LIMIT_S = 15.0  # for an answer, once the processes that it needs have started
 STATIONS = (5, 0, 13, 4, 8)  # readings of each; the pieces of none but 4 and 8 are all full
@@ -30,160 +40,187 @@ COUNT_S, ADD_S = 0.15, 0.2
 LATE_S = 1.5  # until there is no more to come of what was not waited for
 
 
-class Call(NamedTuple):
-    """One call of a function that the check gave: of what, and where and when it ran."""
+class Pieces(NamedTuple):
+    """What an answer made of stations: its tasks, and when it submitted them."""
 
-    what: int
+    returned: object
+    calls: list[Ran]
+    submitted: list[float]
+
+
+class Printed(NamedTuple):
+    """What an answer returned, and each line that it printed with the moment, or a line's type."""
+
+    returned: object
+    lines: list[tuple[str | type, float]]
+    calls: list[Ran]
+    submitted: list[float]
+
+
+class Counted(NamedTuple):
+    """The calls of `count`, those of the actor with their ends, and when and where all was done."""
+
+    counts: list[Ran]
+    adds: list[tuple]
+    returned_at: float
     process: int
-    start: float
-    end: float
 
 
 class Maps(NamedTuple):
     """What an answer made of maps, and what was left of them."""
 
-    returned: list | str  # a sentence where it is no list of arrays
+    returned: object
     drawn: int
     held: list[str] | None  # how each map that is still there is held; None if Ray does not tell
     behind: int  # bytes behind the largest array that was returned, itself included
 
 
 @exercise
-def convert_in_pieces(answer) -> Passed:
+def convert_in_pieces(answer) -> str:
     """`convert_in_pieces(convert, stations, most)`: no task gets more than `most` readings."""
-    returned, calls, waited = run(
-        _convert_in_pieces, answer, limit=LIMIT_S, setup=_notes_and_workers
-    )
-    if isinstance(returned, str):
-        raise NotYet(returned)
-    picture = _picture(calls, "Your tasks, and the readings that each got")
+    pieces = run(_convert_in_pieces, answer, limit=LIMIT_S, setup=start_notes_and_workers)
+    arrays, calls = _arrays(pieces.returned), pieces.calls
     if not calls:
         raise NotYet("convert was not called by any task. Call convert.remote(array).")
-    sizes = [call.what for call in calls]
-    if max(sizes) > MOST:
+    show(timeline(calls, "Your tasks, and the readings that each got"))
+    most = max(call.what for call in calls)
+    if most > MOST:
         raise NotYet(
-            f"A task got {max(sizes)} readings, and most was {MOST}. Cut each station in pieces "
-            "of at most that many.",
-            picture,
+            f"A task got {most} readings, and most was {MOST}. Cut each station in pieces of at "
+            "most that many."
         )
-    expected = [_converted(number, size) for number, size in enumerate(STATIONS)]
-    if len(returned) != len(STATIONS):
-        raise NotYet(
-            f"There were {len(STATIONS)} stations; you returned {len(returned)} arrays. Put the "
-            "pieces of a station together again.",
-            picture,
-        )
-    for number, (got, wanted) in enumerate(zip(returned, expected, strict=True)):
-        if len(got) != len(wanted):
-            raise NotYet(
-                f"stations[{number}] has {len(wanted)} readings; the array that you returned for "
-                f"it has {len(got)}. Does the last piece count, when it is not full?",
-                picture,
-            )
-        if list(got) != list(wanted):
-            raise NotYet(
-                f"The array at place {number} is not that of stations[{number}]: the pieces came "
-                "together in another order, or those of another station.",
-                picture,
-            )
+    _are_converted(arrays)
     needed = sum(math.ceil(size / MOST) for size in STATIONS)
-    if (count := sum(size > 0 for size in sizes)) > needed:
+    if (count := sum(call.what > 0 for call in calls)) > needed:
         raise NotYet(
             f"You submitted {count} tasks; with most = {MOST}, {needed} are enough. A task has "
-            "its price: make pieces as large as most allows.",
-            picture,
+            "its price: make pieces as large as most allows."
         )
-    if _one_after_another(calls):
+    if one_after_another(calls):
         raise NotYet(
-            "Your tasks ran one after another. Submit all of them before you wait for the first.",
-            picture,
+            "Your tasks ran one after another. Submit all of them before you wait for the first."
         )
-    if waited:
+    ends = sorted(call.end for call in calls if call.what)
+    if len(ends) > 3 and max(pieces.submitted, default=0.0) > ends[2]:
         raise NotYet(
             "You waited for one station before you submitted the next. Submit the pieces of all "
-            "stations, then put them together.",
-            picture,
+            "stations, then put them together."
         )
-    return Passed(f"{len(calls)} tasks of at most {MOST} readings, all submitted first.", picture)
+    return f"{len(calls)} tasks of at most {MOST} readings, all submitted first."
+
+
+def _are_converted(arrays: list[np.ndarray]) -> None:
+    if len(arrays) != len(STATIONS):
+        raise NotYet(
+            f"There were {len(STATIONS)} stations; you returned {len(arrays)} arrays. Put the "
+            "pieces of a station together again."
+        )
+    for number, (got, size) in enumerate(zip(arrays, STATIONS, strict=True)):
+        if len(got) != size:
+            raise NotYet(
+                f"stations[{number}] has {size} readings; the array that you returned for it has "
+                f"{len(got)}. Does the last piece count, when it is not full?"
+            )
+        if list(got) != list(_converted(number, size)):
+            raise NotYet(
+                f"The array at place {number} is not that of stations[{number}]: the pieces came "
+                "together in another order, or those of another station."
+            )
+
+
+def _arrays(returned) -> list[np.ndarray]:
+    lists = [one for one in returned if isinstance(one, list)] if _is_list(returned) else []
+    if any(isinstance(piece, np.ndarray) for pieces in lists for piece in pieces):
+        raise NotYet(
+            "The list holds lists of pieces. Join the pieces of a station: np.concatenate."
+        )
+    if any(isinstance(piece, ray.ObjectRef) for pieces in lists for piece in pieces):
+        raise NotYet("The list holds lists of refs. Trade them in: ray.get(...)")
+    return a_list(returned, "arrays", np.ndarray)
+
+
+def _is_list(returned) -> bool:
+    return isinstance(returned, list | tuple)
 
 
 @exercise
-def print_as_ready(answer) -> Passed:
+def print_as_ready(answer) -> str:
     """`print_as_ready(step, readings, print_line)`: lines in order, each printed at once."""
-    returned, prints, calls, submitted = run(
-        _print_as_ready, answer, limit=LIMIT_S, setup=_notes_and_workers
+    printed = run(
+        _print_as_ready,
+        answer,
+        limit=LIMIT_S,
+        setup=functools.partial(start_notes_and_workers, kind=Lines),
     )
-    printed = [line for line, _ in prints]
-    if isinstance(returned, str):
-        raise NotYet(returned)
     lines = [f"station {number}" for number in range(len(STEPS_S))]
+    returned, calls = a_list(printed.returned, "lines"), printed.calls
     if not calls:
         raise NotYet("step was not called by any task. Call step.remote(celsius).")
-    picture = _picture(calls, "Your tasks, by station")
+    show(timeline(calls, "Your tasks, by station"))
     if len(calls) != len(lines):
-        raise NotYet(f"{len(lines)} stations, and {len(calls)} tasks: one each is wanted.", picture)
-    if _one_after_another(calls):
+        raise NotYet(f"{len(lines)} stations, and {len(calls)} tasks: one each is wanted.")
+    if one_after_another(calls):
         raise NotYet(
             "Your tasks ran one after another. Does one wait for the one before, or do you wait "
-            "in the loop that submits?",
-            picture,
+            "in the loop that submits?"
         )
-    if other := next((line for line in printed if not isinstance(line, str)), None):
+    if other := next((line for line, _ in printed.lines if not isinstance(line, str)), None):
         raise NotYet(
             "print_line was given a list: ray.wait returns lists. Give it one line at a time."
             if other is list
-            else f"print_line was given {other.__name__}, not a line. Give it ray.get(ref).",
-            picture,
+            else f"print_line was given {other.__name__}, not a line. Give it ray.get(ref)."
         )
-    if max(submitted) > min(call.end for call in calls):
+    if max(printed.submitted, default=0.0) > min(call.end for call in calls):
         raise NotYet(
             "When your first task had ended, not all had been submitted. With more cores more "
-            "could run: submit all of them first.",
-            picture,
+            "could run: submit all of them first."
         )
-    if twice := {line for line in printed if printed.count(line) > 1}:
-        raise NotYet(f"{min(twice)!r} was printed more than once.", picture)
-    if missing := [line for line in lines if line not in printed]:
-        raise NotYet(
-            f"{missing[0]!r} was never printed. Is the last of those that were pending left out?"
-            if printed
-            else "Nothing was printed. Call print_line(line) in your function, not in a task, for "
-            "each line as it comes.",
-            picture,
-        )
-    # The first station's task ended when the others were printed, or nothing came any more.
-    ended = {f"station {call.what}": call.end for call in calls}
-    for line, moment in prints:
-        if ended[line] < ended[lines[0]] < moment:
-            raise NotYet(
-                f"{line!r} was printed {moment - ended[line]:.1f} s after its task had ended, and "
-                f"after that of {lines[0]!r}. Print each line when it is there: ray.wait tells "
-                "which is.",
-                picture,
-            )
-    if list(returned) != lines:
+    _are_printed_in_time(printed.lines, lines, calls)
+    if returned != lines:
         wrong = sorted(returned, key=str) == lines
         raise NotYet(
             "The list that you returned is in the order in which the tasks ended. Keep the refs "
             "as they were submitted, and get the lines from those at the end."
             if wrong
-            else f"You returned {str(returned)[:80]}; it should be the lines in order.",
-            picture,
+            else f"You returned {str(returned)[:80]}; it should be the lines in order."
         )
-    return Passed("the tasks ran at once, each line was printed when it was there.", picture)
+    return "the tasks ran at once, each line was printed when it was there."
+
+
+def _are_printed_in_time(printed: list[tuple], lines: list[str], calls: list[Ran]) -> None:
+    given = [line for line, _ in printed]
+    if not given:
+        raise NotYet(
+            "Nothing was printed. Call print_line(line) in your function, not in a task, for each "
+            "line as it comes."
+        )
+    if twice := {line for line in given if given.count(line) > 1}:
+        raise NotYet(f"{min(twice)!r} was printed more than once.")
+    if missing := [line for line in lines if line not in given]:
+        raise NotYet(
+            f"{missing[0]!r} was never printed. Is the last of those that were pending left out?"
+        )
+    # The first station's task ended when the others were printed, or nothing came any more.
+    ended = {f"station {call.what}": call.end for call in calls}
+    for line, moment in printed:
+        if ended[line] < ended[lines[0]] < moment:
+            raise NotYet(
+                f"{line!r} was printed {moment - ended[line]:.1f} s after its task had ended, and "
+                f"after that of {lines[0]!r}. Print each line when it is there: ray.wait tells "
+                "which is."
+            )
 
 
 @exercise
-def first_rows(answer) -> Passed:
+def first_rows(answer) -> str:
     """`first_rows(draw, readings)`: the first rows of each map, and no map left in the store."""
-    maps = run(_first_rows, answer, limit=LIMIT_S, setup=_notes_and_workers)
-    if isinstance(maps.returned, str):
-        raise NotYet(maps.returned)
+    maps = run(_first_rows, answer, limit=LIMIT_S, setup=start_notes_and_workers)
+    arrays = _arrays(maps.returned)
     if maps.drawn != MAPS:
         raise NotYet(f"For {MAPS} readings draw ran {maps.drawn} times. Call it once for each.")
-    if len(maps.returned) != MAPS:
-        raise NotYet(f"For {MAPS} readings you returned {len(maps.returned)} arrays.")
-    for number, rows in enumerate(maps.returned):
+    if len(arrays) != MAPS:
+        raise NotYet(f"For {MAPS} readings you returned {len(arrays)} arrays.")
+    for number, rows in enumerate(arrays):
         if rows.shape != (3, WIDTH):
             raise NotYet(
                 f"The array at place {number} has the shape {rows.shape}; three rows of a map "
@@ -195,7 +232,7 @@ def first_rows(answer) -> Passed:
                 "Are the results in the order of readings?"
             )
     if maps.held is None:
-        raise NotYet("Ray's dashboard did not answer. Run this check again.")
+        raise CannotJudge("Ray's dashboard did not answer. Run this check again.")
     if maps.held:
         how = maps.held[0].replace("_", " ").lower()
         raise NotYet(
@@ -212,107 +249,71 @@ def first_rows(answer) -> Passed:
             "The store is empty, but behind three rows lies a copy of the whole map in your own "
             f"process, {size / 1e6:.0f} MB each. Slice first, then copy."
         )
-    return Passed(f"{MAPS} maps drawn, their rows kept, and the store has none of them any more.")
+    return f"{MAPS} maps drawn, their rows kept, and the store has none of them any more."
 
 
 @exercise
-def count_per_station(answer) -> Passed:
+def count_per_station(answer) -> str:
     """`count_per_station(count, readings, hot_readings)`: a task and a call each."""
-    counts, adds, returned_at, here = run(
-        _count_per_station, answer, limit=LIMIT_S, setup=_hot_readings
-    )
+    seen = run(_count_per_station, answer, limit=LIMIT_S, setup=_hot_readings)
+    counts, adds = seen.counts, seen.adds
     if not counts:
         raise NotYet("count was never called. Call it in a task, with a station's readings.")
-    picture = _picture(counts, "Where your stations were counted")
-    if any(call.process == here for call in counts):
+    show(timeline(counts, "Where your stations were counted"))
+    if any(call.process == seen.process for call in counts):
         raise NotYet(
-            "A station was counted in the process that called count_per_station. Count in a task.",
-            picture,
+            "A station was counted in the process that called count_per_station. Count in a task."
         )
     if len(counts) != READINGS:
         raise NotYet(
             f"{READINGS} stations were counted in {len(counts)} calls of count: one each is "
-            "wanted, with all of a station's readings.",
-            picture,
+            "wanted, with all of a station's readings."
         )
-    if max(call.end for call in counts) > returned_at:
+    if max(call.end for call in counts) > seen.returned_at:
         raise NotYet(
             "When your function returned, not every station had been counted. Wait for your tasks "
-            "with ray.get.",
-            picture,
+            "with ray.get."
         )
     # The learner's tasks ask for a whole CPU.
-    if _one_after_another(counts) and ray.cluster_resources().get("CPU", 1) >= 2:
+    if one_after_another(counts) and ray.cluster_resources().get("CPU", 1) >= 2:
         raise NotYet(
             "The stations were counted one after another. Submit all tasks before you wait for "
-            "the first.",
-            picture,
+            "the first."
         )
     if len(adds) != READINGS:
         raise NotYet(
             f"The actor was called {len(adds)} times for {READINGS} stations. One call a station: "
-            "add its whole number at once.",
-            picture,
+            "add its whole number at once."
         )
     got = {station: number for (station, number), _ in adds}
     if got != (wanted := {number: _hot(number) for number in range(READINGS)}):
         raise NotYet(
             f"The actor was told {got}; it should be {wanted}: from a station's place in readings, "
-            "counted from 0, to its hot readings.",
-            picture,
+            "counted from 0, to its hot readings."
         )
-    if max(end for _, end in adds) > returned_at:
+    if max(end for _, end in adds) > seen.returned_at:
         raise NotYet(
             "When your function returned, the actor had not counted everything. Wait for what "
-            "add.remote(...) gives you, with ray.get.",
-            picture,
+            "add.remote(...) gives you, with ray.get."
         )
-    return Passed(f"{READINGS} stations counted at once, {len(adds)} calls of the actor.", picture)
+    return f"{READINGS} stations counted at once, {len(adds)} calls of the actor."
 
 
 # --- what runs in the learner's process ---
 
 
-class Notes:
-    """Keeps what tasks tell of themselves."""
+class Lines(Notes):
+    """Keeps also how many lines were printed."""
 
     def __init__(self):
-        self.calls, self.lines = [], 0
-
-    def add(self, *call):
-        self.calls.append(call)
-
-    def all(self):
-        return self.calls
+        super().__init__()
+        self.lines = 0
 
     def add_line(self):
         self.lines += 1
 
     def news(self):
         return self.lines, len(self.calls)
-
-
-def _notes_and_workers(*_):
-    """Where tasks tell of themselves, and the CPUs they ask for, so that two run on one core."""
-    notes = ray.remote(num_cpus=0)(Notes).remote()
-    share = start_two_workers()
-    ray.get(notes.all.remote())
-    return notes, share
-
-
-class _Watched:
-    """A remote function that notes when it is called."""
-
-    def __init__(self, function):
-        self.function, self.submitted = function, []
-
-    def remote(self, argument):
-        self.submitted.append(time.time())
-        return self.function.remote(argument)
-
-
-def _calls(notes) -> list[Call]:
-    return sorted((Call(*call) for call in ray.get(notes.all.remote())), key=lambda one: one.start)
 
 
 def _converted(number: int, size: int) -> np.ndarray:
@@ -326,35 +327,18 @@ def _convert_in_pieces(answer, ready):
         start = time.time()
         first = len(array) and array[0] % 100 == 0  # so that pieces end in another order
         time.sleep(FIRST_S if first else CONVERT_S if len(array) else 0)
-        ray.get(notes.add.remote(len(array), os.getpid(), start, time.time()))
+        ray.get(notes.add.remote(ran(len(array), start)))
         return 2.0 * array
 
-    convert = _Watched(ray.remote(num_cpus=share)(work))
+    convert = Watched(ray.remote(num_cpus=share)(work))
     stations = [100.0 * number + np.arange(size) for number, size in enumerate(STATIONS)]
-    returned = answer(convert, stations, MOST)
-    calls = _calls(notes)
-    ends = sorted(call.end for call in calls if call.what)
-    waited = len(ends) > 3 and max(convert.submitted, default=0.0) > ends[2]
-    return _arrays(returned), calls, waited
+    returned = _unfolded(answer(convert, stations, MOST))
+    return Pieces(returned, ray.get(notes.all.remote()), convert.submitted)
 
 
-def _arrays(returned) -> list | str:
-    """The arrays in a list, or a sentence about what is there instead."""
-    if returned is None:
-        return "Your function returned None. Does it end with a return?"
-    if isinstance(returned, ray.ObjectRef) or not hasattr(returned, "__iter__"):
-        return f"Return a list of arrays; you returned {type(returned).__name__}."
-    arrays = list(returned)
-    for one in arrays:
-        if isinstance(one, ray.ObjectRef) or (
-            isinstance(one, list) and any(isinstance(piece, ray.ObjectRef) for piece in one)
-        ):
-            return "The list holds refs. Trade them in: ray.get(...)"
-        if isinstance(one, list) and any(isinstance(piece, np.ndarray) for piece in one):
-            return "The list holds lists of pieces. Join the pieces of a station: np.concatenate."
-        if not isinstance(one, np.ndarray):
-            return f"The list should hold arrays; it holds {type(one).__name__}: {str(one)[:40]}"
-    return arrays
+def _unfolded(returned):
+    """What can leave the process: a list in place of a generator, and of an array of arrays."""
+    return list(returned) if isinstance(returned, Iterator | np.ndarray) else returned
 
 
 def _print_as_ready(answer, ready):
@@ -367,10 +351,10 @@ def _print_as_ready(answer, ready):
         if number == 0:
             others = len(STEPS_S) - 1
             newest(lambda: ray.get(notes.news.remote()), lambda told: told[0] >= others, NO_LINE_S)
-        ray.get(notes.add.remote(number, os.getpid(), start, time.time()))
+        ray.get(notes.add.remote(ran(number, start)))
         return f"station {number}"
 
-    step = _Watched(ray.remote(num_cpus=share)(work))
+    step = Watched(ray.remote(num_cpus=share)(work))
     prints = []
 
     def print_line(line):
@@ -379,14 +363,8 @@ def _print_as_ready(answer, ready):
 
     readings = [np.full(3, float(number)) for number in range(len(STEPS_S))]
     returned = answer(step, readings, print_line)
-    if returned is None:
-        returned = "Your function returned None. Does it end with a return?"
-    elif isinstance(returned, ray.ObjectRef) or not isinstance(returned, list | tuple):
-        returned = f"Return a list of lines; you returned {type(returned).__name__}."
-    elif any(isinstance(line, ray.ObjectRef) for line in returned):
-        returned = "The list that you returned holds refs. Trade them in: ray.get(...)"
     prints = [(line if isinstance(line, str) else type(line), moment) for line, moment in prints]
-    return returned, prints, _calls(notes), step.submitted or [0.0]
+    return Printed(returned, prints, ray.get(notes.all.remote()), step.submitted)
 
 
 def _map(number: int) -> np.ndarray:
@@ -398,16 +376,14 @@ def _first_rows(answer, ready) -> Maps:
 
     @ray.remote(num_cpus=share)
     def draw(element):
-        ray.get(notes.add.remote(ray.get_runtime_context().get_task_id()))
+        ray.get(notes.add.remote(ran(element, time.time())))
         return _map(element)
 
-    returned = _arrays(answer(draw, list(range(MAPS))))
-    drawn = [task_id for (task_id,) in ray.get(notes.all.remote())]
-    held = _held([f"{task_id}01000000" for task_id in drawn])  # the first result of each
-    if isinstance(returned, str):
-        return Maps(returned, len(drawn), held, 0)
-    behind = max((_behind(array) for array in returned), default=0)
-    return Maps([np.array(array) for array in returned], len(drawn), held, behind)
+    returned = _unfolded(answer(draw, list(range(MAPS))))
+    drawn = ray.get(notes.all.remote())
+    held = _held([f"{call.task}01000000" for call in drawn])  # the first result of each
+    arrays = [one for one in returned if isinstance(one, np.ndarray)] if _is_list(returned) else []
+    return Maps(returned, len(drawn), held, max(map(_behind, arrays), default=0))
 
 
 def _held(objects: list[str]) -> list[str] | None:
@@ -446,7 +422,7 @@ class HotReadings:
 
 def _hot_readings(*_):
     hot_readings = ray.remote(num_cpus=0)(HotReadings).remote()
-    notes, _ = _notes_and_workers()
+    notes, _ = start_notes_and_workers()
     ray.get(hot_readings.told.remote())
     return notes, hot_readings
 
@@ -461,7 +437,7 @@ def _count_per_station(answer, ready):
     def count(celsius):
         start = time.time()
         time.sleep(COUNT_S)
-        ray.get(notes.add.remote(len(celsius), os.getpid(), start, time.time()))
+        ray.get(notes.add.remote(ran(len(celsius), start)))
         return int((celsius > 40).sum())
 
     readings = [
@@ -471,19 +447,4 @@ def _count_per_station(answer, ready):
     returned_at = time.time()
     told = hot_readings.told
     adds = newest(lambda: ray.get(told.remote()), lambda adds: len(adds) >= READINGS, LATE_S, 25)
-    return _calls(notes), adds, returned_at, os.getpid()
-
-
-# --- what was seen ---
-
-
-def _picture(calls: list[Call], title: str):
-    began = min(call.start for call in calls)
-    tasks = [
-        Task(str(call.what), call.process, call.start - began, call.end - began) for call in calls
-    ]
-    return ui.task_timeline(tasks, title, legend=False)
-
-
-def _one_after_another(calls: list[Call]) -> bool:
-    return overlap([Task("task", call.process, call.start, call.end) for call in calls]) < 1.01
+    return Counted(ray.get(notes.all.remote()), adds, returned_at, os.getpid())

@@ -5,11 +5,11 @@ import secrets
 
 import ray
 
-from checks.engine import NotYet, Passed, exercise, run
+from checks.engine import NotYet, exercise, run
 
 
 @exercise
-def as_task(answer) -> Passed:
+def as_task(answer) -> str:
     """`as_task(function, x)` calls `function(x)` in a Ray task."""
     if hasattr(answer, "remote"):
         raise NotYet(
@@ -45,7 +45,7 @@ def as_task(answer) -> Passed:
             f"The result is right, but process {here} computed it itself: the same process that "
             "ran your function. Make a task of it: ray.remote(function) has a .remote(...)."
         )
-    return Passed(f"process {here} asked, worker process {worker} computed.")
+    return f"process {here} asked, worker process {worker} computed."
 
 
 def _call(answer, x):

@@ -14,15 +14,15 @@ import ray
 from ray.util.state.common import ActorState
 
 from checks.engine import (
+    CannotJudge,
     NotYet,
-    Passed,
     exercise,
-    in_time,
     kill_process,
     run,
     run_without_ray,
+    show,
 )
-from checks.news import newest
+from checks.waiting import in_time, newest
 from helpers import observe, plots, ui
 from helpers.observe import Task
 
@@ -35,27 +35,39 @@ LIMIT_S = 300.0  # what hangs is told before, by the waits inside
 
 
 @exercise
-def start_team(answer) -> Passed:
+def start_team(answer) -> str:
     """`start_team(worker, count)`: as many actors of a class, declared with all cores, at once."""
     count = 3
-    made, distinct, reserved, answers = run(_start_team, answer, count, limit=LIMIT_S)
-    if isinstance(made, str):
-        raise NotYet(f"Return a list of {count} actor handles; you returned {made}.")
-    if made != count:
-        raise NotYet(f"The list should hold {count} actors; yours holds {made}.")
-    if distinct < count:
-        raise NotYet(f"The {count} places of the list hold {distinct} actor. Make one for each.")
-    if reserved > 1:
+    team = run(_start_team, answer, count, limit=LIMIT_S)
+    if team.instead:
+        raise NotYet(f"Return a list of {count} actor handles; you returned {team.instead}.")
+    if team.made != count:
+        raise NotYet(f"The list should hold {count} actors; yours holds {team.made}.")
+    if team.distinct < count:
         raise NotYet(
-            f"Your {count} actors ask for {reserved:g} cores between them, so they do not fit "
+            f"The {count} places of the list hold {team.distinct} actor. Make one for each."
+        )
+    if team.cores > 1:
+        raise NotYet(
+            f"Your {count} actors ask for {team.cores:g} cores between them, so they do not fit "
             "on every machine. Say for each one, when you make it, that it needs none."
         )
-    if answers < count:
-        raise NotYet(
-            f"Only {answers} of your {count} actors answered within {START_S:g} s. They reserve "
-            f"{reserved:g} cores; does something else here hold all of them?"
+    if team.answered < count:
+        raise CannotJudge(
+            f"only {team.answered} of your {count} actors answered within {START_S:g} s, though "
+            f"they reserve {team.cores:g} cores. Is something else busy here? Run this check again."
         )
-    return Passed(f"{count} actors answered, and together they reserve {reserved:g} cores.")
+    return f"{count} actors answered, and together they reserve {team.cores:g} cores."
+
+
+class Team(NamedTuple):
+    """How many actors were returned, how many of them differ, and how many answered."""
+
+    instead: str = ""  # what was returned, where it is no list of actors
+    made: int = 0
+    distinct: int = 0
+    cores: float = 0.0  # that they reserve between them
+    answered: int = 0
 
 
 class Wanting:
@@ -63,7 +75,7 @@ class Wanting:
         return "here"
 
 
-def _start_team(answer, count):
+def _start_team(answer, count) -> Team:
     mark = f"Wanting{secrets.token_hex(4)}"
     every = int(ray.cluster_resources()["CPU"])
     call = Call(answer, ray.remote(num_cpus=every)(type(mark, (Wanting,), {})), count)
@@ -75,21 +87,21 @@ def _start_team(answer, count):
         starting = _cores(rows) <= 1 and any(row.state != "ALIVE" for row in rows)
         for_nothing = 0 if starting else for_nothing + 1
         if for_nothing >= RETURN_S or time.monotonic() > deadline:
-            return f"nothing within {RETURN_S:g} s", 0, 0, 0
+            return Team(f"nothing within {RETURN_S:g} s")
     if call.error:
         raise call.error
     actors = call.value
     if not isinstance(actors, list | tuple):
-        return type(actors).__name__, 0, 0, 0
+        return Team(type(actors).__name__)
     others = [type(one).__name__ for one in actors if not isinstance(one, ray.actor.ActorHandle)]
     if others:
-        return f"a list with {others[0]} in it", 0, 0, 0
-    reserved = _cores(observe.actors(class_name=mark))
+        return Team(f"a list with {others[0]} in it")
+    cores = _cores(observe.actors(class_name=mark))
     answers = []
-    if len(set(actors)) == count and reserved <= 1:
+    if len(set(actors)) == count and cores <= 1:
         sent = [actor.answer.remote() for actor in actors]
         answers, _ = ray.wait(sent, num_returns=count, timeout=START_S)
-    return len(actors), len(set(actors)), reserved, len(answers)
+    return Team("", len(actors), len(set(actors)), cores, len(answers))
 
 
 def _cores(rows: list[ActorState]) -> float:
@@ -101,7 +113,7 @@ def _cores(rows: list[ActorState]) -> float:
 
 
 @exercise
-def failed_names(answer) -> Passed:
+def failed_names(answer) -> str:
     """`failed_names(links)`: the names whose run failed, with no wait for those that run."""
     names = random.sample(["ada", "bob", "cleo", "dan", "eve", "finn", "gus"], 7)
     raised, died, running, well = names[:2], names[2:4], names[4], names[5:]
@@ -145,7 +157,7 @@ def failed_names(answer) -> Passed:
             f"You missed {', '.join(missed)}. Several links were ready at once: how many does "
             "ray.wait look for, and do you ask each?"
         )
-    return Passed(
+    return (
         f"{' and '.join(raised)} raised, {' and '.join(died)} lost their processes, and {running} "
         "still runs."
     )
@@ -218,7 +230,7 @@ class Call:
 
 
 @exercise
-def names_to_restart(answer) -> Passed:
+def names_to_restart(answer) -> str:
     """`names_to_restart(strategy, children, name)`: who starts anew, by three strategies."""
     children = random.sample("pqrstuvw", 5)
     cases = []
@@ -235,16 +247,13 @@ def names_to_restart(answer) -> Passed:
         if got == expected:
             continue
         named = ", ".join(map(str, got)) or "nobody"
-        picture = _who(children, failed, got, f"{strategy}: green starts anew")
+        show(_who(children, failed, got, f"{strategy}: green starts anew"))
         if sorted(map(str, got)) == sorted(expected):
             raise NotYet(
                 f"{case} You named the right ones, but in the order {named}. They start in the "
-                "order of `children`.",
-                picture,
+                "order of `children`."
             )
-        raise NotYet(
-            f"{case} Then {', '.join(expected)} should start anew, and you named {named}.", picture
-        )
+        raise NotYet(f"{case} Then {', '.join(expected)} should start anew, and you named {named}.")
     if refuses not in ("", "ValueError"):
         raise NotYet(
             "No strategy is called 'all for none'. There your function raised a "
@@ -255,8 +264,8 @@ def names_to_restart(answer) -> Passed:
             "No strategy is called 'all for none', and your function took it all the same. Raise "
             "a ValueError, so that a misspelled name is noticed at once."
         )
-    picture = _who(children, children[2], children[2:], "rest for one: green starts anew")
-    return Passed("all three strategies, for the first, a middle and the last child.", picture)
+    show(_who(children, children[2], children[2:], "rest for one: green starts anew"))
+    return "all three strategies, for the first, a middle and the last child."
 
 
 def _names_to_restart(answer, children, cases) -> tuple[list, str]:
@@ -283,15 +292,16 @@ def _who(children: list[str], failed: str, anew: list, title: str):
 
 
 @exercise
-def supervise(answer) -> Passed:
+def supervise(answer) -> str:
     """`supervise(names, start, most, within)`, attacked by killing its children's processes."""
     wrong, lives = run(_attacks, answer, limit=LIMIT_S)
     if wrong:
-        raise NotYet(wrong, _drawn(lives))
-    return Passed(
+        show(_drawn(lives))
+        raise NotYet(wrong)
+    show(_drawn(lives))
+    return (
         "b and then a were restarted and nobody else, and the third failure was one too many. "
-        "With a short period it went on, and returned what each run returned.",
-        _drawn(lives),
+        "With a short period it went on, and returned what each run returned."
     )
 
 

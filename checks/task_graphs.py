@@ -5,13 +5,16 @@ import os
 import time
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import ray
 
-from checks.engine import NotYet, Passed, exercise, run, start_two_workers
-from checks.news import newest
-from helpers import plots, ui
-from helpers.observe import Task, overlap
+from checks.engine import NotYet, exercise, run, show, start_two_workers
+from checks.expect import a_list, a_value
+from checks.waiting import newest
+from checks.witness import Ran, Watched, as_tasks, ran, timeline
+from helpers import plots
+from helpers.observe import overlap
 
 STAGES = ("load", "normalize", "extract", "loss")
 SIZES = (11, 8, 6, 1)  # numbers of values to add; the check draws the first
@@ -34,13 +37,29 @@ def _unpack(kind, detail, unpacked):
     return Noted(kind, detail, [*unpacked, (os.getpid(), time.time())])
 
 
+class Yielded(NamedTuple):
+    """A result of an item, or the type of what is none; when its task ended and it came out."""
+
+    item: int | str
+    end: float
+    out: float
+
+
+class Flights(NamedTuple):
+    """When items were taken, when tasks were submitted, and what at_most yielded."""
+
+    taken: list[float]
+    submitted: list[float]
+    results: list[Yielded]
+    instead: str = ""  # the type of what was returned, where it is no generator
+
+
 @exercise
-def chain(answer) -> Passed:
+def chain(answer) -> str:
     """`chain(first, second, x)` returns second(first(x)) and never unpacks first's value."""
     x = f"x{time.time_ns()}"
     returned, here = run(_chain, answer, x, limit=LIMIT_S, setup=start_two_workers)
-    if returned == REF:
-        raise NotYet("You returned an ObjectRef. Return its value: ray.get(...) of the last ref.")
+    a_value(returned, "what `second` returned")
     if isinstance(returned, Noted):
         raise NotYet("You returned what `first` made. It should go on into a task of `second`.")
     if not isinstance(returned, dict) or "second" not in returned:
@@ -62,58 +81,47 @@ def chain(answer) -> Passed:
             f"`first` was called with {_short(returned['x'])}. It should be called with x."
         )
     first, second, unpacked = returned["first"], returned["second"], returned["unpacked"]
-    picture = _draw_chain(first, second, unpacked, here)
-    others = [process for process, _ in unpacked if process != second[0]]
+    show(_draw_chain(first, second, unpacked, here))
+    others = [process for process, _ in unpacked if process != second.process]
     if here in others:
         raise NotYet(
             f"The value is right, but what `first` made was unpacked in process {here}, the one "
             "that called chain. A ray.get between the two tasks does that; `second` can be given "
-            "the ref.",
-            picture,
+            "the ref."
         )
     if others:
         raise NotYet(
             f"What `first` made was unpacked in process {others[0]} on its way, which ran neither "
-            "of the two tasks. Who fetched it there? `second` can be given the ref.",
-            picture,
+            "of the two tasks. Who fetched it there? `second` can be given the ref."
         )
-    return Passed("what `first` made was unpacked once: where `second` needed it.", picture)
+    return "what `first` made was unpacked once: where `second` needed it."
 
 
 @exercise
-def pipeline(answer) -> Passed:
+def pipeline(answer) -> str:
     """`pipeline(files, load, normalize, extract, loss)`: four stages a file, one get."""
     stem = time.time_ns() % 1000
     files = [f"{name}-{stem}.csv" for name in ("oak", "elm", "ash", "yew")]
     returned, here = run(_pipeline, answer, files, limit=LIMIT_S, setup=start_two_workers)
-    if returned == REF or (isinstance(returned, list) and REF in returned):
-        raise NotYet("You returned refs. Return the losses: one ray.get of the list of refs.")
-    if not isinstance(returned, list):
-        raise NotYet(f"pipeline should return a list of losses; yours returned {_short(returned)}.")
+    returned = a_list(returned, "losses")
     for loss in returned:
         _look_at_stages(loss)
     if len(returned) != len(files):
         raise NotYet(
             f"There were {len(files)} files; the list that you returned holds {len(returned)}."
         )
-    ran = [
-        (step["stage"], step["process"], step["start"], step["end"])
-        for loss in returned
-        for step in loss["steps"]
-    ]
-    picture = _gantt(ran, "Your pipeline", here)
+    stages = [step["ran"] for loss in returned for step in loss["steps"]]
+    show(_gantt(stages, "Your pipeline", here))
     if _one_by_one(returned):
         raise NotYet(
             "The four files went through one after another: the first stage of each began after "
-            "the last stage of the one before had ended. Submit all files before you wait for one.",
-            picture,
+            "the last stage of the one before had ended. Submit all files before you wait for one."
         )
     got = [loss["steps"][0]["given"] for loss in returned]
     if got != files:
         raise NotYet(
             f"The losses are of {_listed(got)}, but files was {_listed(files)}. Results belong in "
-            "the order of files, not in that in which they finish.",
-            picture,
+            "the order of files, not in that in which they finish."
         )
     fetched = {
         stage
@@ -126,22 +134,18 @@ def pipeline(answer) -> Passed:
         raise NotYet(
             f"What {names} returned was unpacked in process {here}, the one that called pipeline. "
             "A get between the stages does that, and no file goes on before it returns. Hand the "
-            "refs on, and get the losses only.",
-            picture,
+            "refs on, and get the losses only."
         )
-    if _in_step(returned, _tasks(ran)):
+    if _in_step(returned, stages):
         raise NotYet(
             "No file entered a stage before all four had left the one before. Something waits "
-            "between your stages, though it fetches nothing: is there a ray.wait?",
-            picture,
+            "between your stages, though it fetches nothing: is there a ray.wait?"
         )
-    return Passed(
-        "sixteen tasks, and only the losses came back to the process that asked.", picture
-    )
+    return "sixteen tasks, and only the losses came back to the process that asked."
 
 
 @exercise
-def tree_sum(answer) -> Passed:
+def tree_sum(answer) -> str:
     """`tree_sum(add, values)` adds in pairs, at most log2 n deep, in order."""
     sums, here = run(_sums, answer, limit=LIMIT_S, setup=start_two_workers)
     for size, (kind, total) in sums.items():
@@ -154,80 +158,86 @@ def tree_sum(answer) -> Passed:
         _look_at_sum(total, size, here)
     size = SIZES[0]
     depth = _depth(sums[size][1])
-    return Passed(
-        f"{size} values in {depth} levels; a chain would have {size - 1}.",
-        _draw_sum(sums[size][1], size),
-    )
+    show(_draw_sum(sums[size][1], size))
+    return f"{size} values in {depth} levels; a chain would have {size - 1}."
 
 
 @exercise
-def at_most(answer) -> Passed:
+def at_most(answer) -> str:
     """`at_most(function, items, limit)` yields results as they finish, `limit` in flight."""
     items, limit = 14, 3
     seen = run(_at_most, answer, items, limit, limit=LIMIT_S, setup=_workers_and_counter)
-    if "returned" in seen:
+    if seen.instead:
         raise NotYet(
-            f"at_most returned a {seen['returned']}, when all was over. Make it a generator: "
-            "`yield` each result as it comes."
+            f"at_most returned a {seen.instead}, when all was over. Make it a generator: `yield` "
+            "each result as it comes."
         )
-    submitted, results = seen["submitted"], seen["results"]
-    for value, _ in results:
-        if not isinstance(value, dict):
-            raise NotYet(
-                f"You yielded a value of type {value}. Yield what `function` returned for one "
-                "item: ray.get of the single ref."
-            )
-    numbers = [value["item"] for value, _ in results]
-    if len(submitted) < len(set(numbers)):
-        raise NotYet(
-            f"`function.remote` was called {len(submitted)} times in the process that called "
-            f"at_most, for {len(numbers)} results. Call it there, once for each item."
-        )
-    ends = {value["item"]: value["end"] for value, _ in results}
-    in_flight = [
-        number + 1 - sum(end <= moment for end in ends.values())
-        for number, moment in enumerate(submitted)
-    ]
-    picture = _draw_flight(submitted, ends, limit)
-    if missing := items - len(set(numbers)):
+    _are_results(seen)
+    ends = {item: end for item, end, _ in seen.results}
+    show(_draw_flight(seen.submitted, ends, limit))
+    if missing := items - len(ends):
         raise NotYet(
             f"Of {items} items you yielded {items - missing} results. What is still running when "
-            "the items have ended must be waited for, too.",
-            picture,
+            "the items have ended must be waited for, too."
         )
-    if len(numbers) > items:
-        raise NotYet(f"You yielded {len(numbers)} results for {items} items.", picture)
+    if len(seen.results) > items:
+        raise NotYet(f"You yielded {len(seen.results)} results for {items} items.")
+    _are_in_flight(seen, ends, limit)
+    _come_out_at_once(seen, ends)
+    return f"{limit} in flight from the first item to the last, never more."
+
+
+def _are_results(seen: Flights) -> None:
+    if odd := next((item for item, *_ in seen.results if isinstance(item, str)), None):
+        raise NotYet(
+            f"You yielded a value of type {odd}. Yield what `function` returned for one item: "
+            "ray.get of the single ref."
+        )
+    numbers = [item for item, *_ in seen.results]
+    if len(seen.submitted) < len(set(numbers)):
+        raise NotYet(
+            f"`function.remote` was called {len(seen.submitted)} times in the process that called "
+            f"at_most, for {len(numbers)} results. Call it there, once for each item."
+        )
+
+
+def _are_in_flight(seen: Flights, ends: dict[int, float], limit: int) -> None:
+    """Raise NotYet if more or fewer than `limit` tasks were in flight."""
+    in_flight = [
+        number + 1 - sum(end <= moment for end in ends.values())
+        for number, moment in enumerate(seen.submitted)
+    ]
     most = max(in_flight)
     if most > limit:
         raise NotYet(
             f"{most} tasks were in flight at once; the limit was {limit}. Before you submit one "
-            "more, wait until one has finished.",
-            picture,
+            "more, wait until one has finished."
         )
-    if sum(taken <= submitted[0] for taken in seen["taken"]) == items:
+    if sum(taken <= seen.submitted[0] for taken in seen.taken) == len(ends):
         raise NotYet(
-            f"All {items} items were taken before the first task was submitted. Items may be very "
-            "many: take the next one only when there is room for it. list(items) takes all.",
-            picture,
+            f"All {len(ends)} items were taken before the first task was submitted. Items may be "
+            "very many: take the next one only when there is room for it. list(items) takes all."
         )
     if most < limit:
         raise NotYet(
             f"Never more than {most} of {limit} possible tasks were in flight. Fill up to the "
-            "limit before you wait.",
-            picture,
+            "limit before you wait."
         )
-    if _batchwise(in_flight, limit):
+    if all(count == 1 for count in in_flight[limit::limit]):
         raise NotYet(
             f"After every {limit} tasks you waited until none of them was left: batches. One slow "
-            "item then keeps the places of the others empty. Fill a place as soon as it is free.",
-            picture,
+            "item then keeps the places of the others empty. Fill a place as soon as it is free."
         )
-    if (early := results[0][1]) > submitted[-1]:
+
+
+def _come_out_at_once(seen: Flights, ends: dict[int, float]) -> None:
+    """Raise NotYet if results that were there waited inside at_most."""
+    numbers, early = [item for item, *_ in seen.results], seen.results[0].out
+    if early > seen.submitted[-1]:
         late = early - min(ends.values())
         raise NotYet(
             f"Your first result came out after the last task was submitted, {late:.1f} s after it "
-            "was there. Yield each result when you learn that it has finished.",
-            picture,
+            "was there. Yield each result when you learn that it has finished."
         )
     overtaken = sum(
         ends[later] + 0.05 < ends[sooner]
@@ -237,19 +247,16 @@ def at_most(answer) -> Passed:
     if numbers == sorted(numbers) and overtaken > 1:
         raise NotYet(
             f"Results came out in the order of the items, and {overtaken} times one that had "
-            "finished waited behind one that had not. Ask ray.wait which is ready.",
-            picture,
+            "finished waited behind one that had not. Ask ray.wait which is ready."
         )
     last = max(ends.values())
-    held = [end for value, out in results if (end := value["end"]) + LAST_S / 3 < last < out]
+    held = [one for one in seen.results if one.end + LAST_S / 3 < last < one.out]
     if len(held) > 1:
         raise NotYet(
             f"When the last task ended, {len(held)} results that had been there before were still "
             "inside at_most. After the last item, too, each result should come out when its task "
-            "has finished: ray.get of a list waits for all of it.",
-            picture,
+            "has finished: ray.get of a list waits for all of it."
         )
-    return Passed(f"{limit} in flight from the first item to the last, never more.", picture)
 
 
 def _chain(answer, x, share):
@@ -257,7 +264,7 @@ def _chain(answer, x, share):
     def first(value):
         begin = time.time()
         time.sleep(0.1)
-        return Noted("first", {"x": value, "ran": (os.getpid(), begin, time.time())})
+        return Noted("first", {"x": value, "ran": ran("first", begin)})
 
     @ray.remote(num_cpus=share)
     def second(value):
@@ -270,17 +277,20 @@ def _chain(answer, x, share):
             "given": value.kind,
             "x": value.detail["x"],
             "first": value.detail["ran"],
-            "second": (os.getpid(), begin, time.time()),
+            "second": ran("second", begin),
             "unpacked": value.unpacked,
         }
 
-    return _sendable(answer(first, second, x)), os.getpid()
+    return answer(first, second, x), os.getpid()
 
 
-def _draw_chain(first, second, unpacked, here):
-    visits = [(pid, at, at + 0.005) for pid, at in unpacked if pid != second[0]]
-    ran = [("first", *first), *(("unpacked", *visit) for visit in visits), ("second", *second)]
-    return _gantt(ran, "The way of the value", here)
+def _draw_chain(first: Ran, second: Ran, unpacked, here: int):
+    visits = [
+        first._replace(what="unpacked", process=process, start=at, end=at + 0.005)
+        for process, at in unpacked
+        if process != second.process
+    ]
+    return _gantt([first, *visits, second], "The way of the value", here)
 
 
 def _pipeline(answer, files, share):
@@ -289,7 +299,7 @@ def _pipeline(answer, files, share):
 
     def stage(name):
         def work(value):
-            step = {"stage": name, "process": os.getpid(), "start": time.time(), "given": value}
+            step, start = {"given": value}, time.time()
             steps, unpacked = [], []
             if isinstance(value, Noted):
                 step["given"] = value.kind
@@ -301,17 +311,14 @@ def _pipeline(answer, files, share):
             # The first file is slow enough to be the last to finish.
             seconds = 0.3 if file == files[0] and name == "load" else 0.04
             time.sleep(0.2 if seconds < 0.1 and slow.get(str(file)) == name else seconds)
-            steps = [*steps, {**step, "end": time.time()}]
+            steps = [*steps, {**step, "ran": ran(name, start)}]
             detail = {"steps": steps, "unpacked": unpacked}
             return detail if name == "loss" else Noted(name, detail)
 
         work.__name__ = name
         return ray.remote(num_cpus=share)(work)
 
-    returned = answer(list(files), *map(stage, STAGES))
-    if isinstance(returned, list | tuple):
-        return [_sendable(one) for one in returned], os.getpid()
-    return _sendable(returned), os.getpid()
+    return answer(list(files), *map(stage, STAGES)), os.getpid()
 
 
 def _look_at_stages(loss):
@@ -324,28 +331,28 @@ def _look_at_stages(loss):
     first = loss["steps"][0]
     if first["given"] == "a list":
         raise NotYet(
-            f"`{first['stage']}` was given a list. Ray does not look for refs in lists, and a "
+            f"`{first['ran'].what}` was given a list. Ray does not look for refs in lists, and a "
             "stage takes one value: call each stage once for each file."
         )
-    names = [step["stage"] for step in loss["steps"]]
+    names = [step["ran"].what for step in loss["steps"]]
     if names != list(STAGES):
         raise NotYet(f"A file went through {' → '.join(names)}; it should be {' → '.join(STAGES)}.")
 
 
 def _one_by_one(losses) -> bool:
     """Whether each file's first stage began after the last stage of another had ended."""
-    spans = sorted((loss["steps"][0]["start"], loss["steps"][-1]["end"]) for loss in losses)
+    spans = sorted((loss["steps"][0]["ran"].start, loss["steps"][-1]["ran"].end) for loss in losses)
     return all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
-def _in_step(losses, ran) -> bool:
+def _in_step(losses, stages: list[Ran]) -> bool:
     """Whether tasks ran at once, and yet none before all files had left the stage before."""
     by_stage = list(zip(*(loss["steps"] for loss in losses), strict=True))
     walls = all(
-        max(step["end"] for step in before) <= min(step["start"] for step in after)
+        max(step["ran"].end for step in before) <= min(step["ran"].start for step in after)
         for before, after in pairwise(by_stage)
     )
-    return walls and overlap(ran) > 1.2
+    return walls and overlap(as_tasks(stages)) > 1.2
 
 
 def _sums(answer, share):
@@ -377,38 +384,32 @@ def _sums(answer, share):
 
 
 def _look_at_sum(total, size, here):
-    picture = _draw_sum(total, size)
+    show(_draw_sum(total, size))
     leaves, depth = _leaves(total), _depth(total)
     if lost := sorted(set(range(size)) - set(leaves)):
         raise NotYet(
             f"Your sum of {size} values left out {len(lost)}: number {_listed(lost)}. What "
-            "becomes of the one without a neighbour when a level is odd?",
-            picture,
+            "becomes of the one without a neighbour when a level is odd?"
         )
     if len(leaves) > size:
         twice = sorted({leaf for leaf in leaves if leaves.count(leaf) > 1})
-        raise NotYet(
-            f"Your sum of {size} values used number {_listed(twice)} more than once.", picture
-        )
+        raise NotYet(f"Your sum of {size} values used number {_listed(twice)} more than once.")
     if leaves != sorted(leaves):
         raise NotYet(
             f"Your sum of {size} values took them in the order {_listed(leaves)}. Add only "
             "neighbours, left to right: not every `add` gives the same when its arguments change "
-            "places.",
-            picture,
+            "places."
         )
     if depth > (bound := math.ceil(math.log2(size))):
         kind = "a chain" if depth == size - 1 else "deeper than need be"
         raise NotYet(
             f"Your sum of {size} values is {depth} levels deep, {kind}; a tree needs {bound}. Add "
-            "neighbours first, then the sums of neighbours.",
-            picture,
+            "neighbours first, then the sums of neighbours."
         )
     if here in _visitors(total):
         raise NotYet(
             f"The tree is right, but partial sums were unpacked in process {here}, the one that "
-            "called tree_sum. A ray.get at every level does that; add.remote takes the refs.",
-            picture,
+            "called tree_sum. A ray.get at every level does that; add.remote takes the refs."
         )
 
 
@@ -473,7 +474,7 @@ def _workers_and_counter(*_):
 
 def _at_most(answer, count, limit, ready):
     share, counter = ready
-    taken, submitted, results = [], [], []
+    taken, results = [], []
 
     @ray.remote(num_cpus=share)
     def work(item):
@@ -482,32 +483,22 @@ def _at_most(answer, count, limit, ready):
             newest(lambda: ray.get(counter.count.remote()), lambda out: out >= count - 1, LAST_S)
         return {"item": item, "end": time.time()}
 
-    submit = work.remote
-
-    def noted(*args, **kwargs):
-        submitted.append(time.time())
-        return submit(*args, **kwargs)
-
-    work.remote = noted
+    function = Watched(work)
 
     def items():
         for number in range(count):
             taken.append(time.time())
             yield number
 
-    returned = answer(work, items(), limit)
+    returned = answer(function, items(), limit)
     if not isinstance(returned, Iterator):
-        return {"returned": type(returned).__name__}
+        return Flights(taken, function.submitted, [], type(returned).__name__)
     for value in returned:
         known = isinstance(value, dict) and "item" in value
-        results.append((value if known else f"{type(value).__name__}", time.time()))
+        item, end = (value["item"], value["end"]) if known else (type(value).__name__, 0.0)
+        results.append(Yielded(item, end, time.time()))
         counter.add.remote()
-    return {"taken": taken, "submitted": submitted, "results": results}
-
-
-def _batchwise(in_flight, limit) -> bool:
-    """Whether each batch of `limit` tasks began when nothing was in flight any more."""
-    return all(count == 1 for count in in_flight[limit::limit])
+    return Flights(taken, function.submitted, results)
 
 
 def _draw_flight(submitted, ends, limit):
@@ -523,24 +514,13 @@ def _draw_flight(submitted, ends, limit):
     return figure
 
 
-def _gantt(ran, title, here):
-    """Draw (name, process, start, end); the process that called the answer has a row by name."""
-    tasks = _tasks(ran)
-    return ui.task_timeline(
-        tasks,
-        title,
-        row=lambda task: "your process" if task.worker == here else f"process {task.worker}",
-    )
+def _gantt(calls: list[Ran], title: str, here: int):
+    """The calls as a timeline; the process that called the answer has a row by name."""
 
+    def row(task):
+        return "your process" if task.worker == here else f"process {task.worker}"
 
-def _tasks(ran) -> list[Task]:
-    begin = min(start for _, _, start, _ in ran)
-    return [Task(name, worker, start - begin, end - begin) for name, worker, start, end in ran]
-
-
-def _sendable(value):
-    """The value, or where it is a ref, what says so: refs die with the process they were in."""
-    return REF if isinstance(value, ray.ObjectRef) else value
+    return timeline(calls, title, row=row, legend=True)
 
 
 def _listed(numbers) -> str:

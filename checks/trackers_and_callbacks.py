@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ray import cloudpickle, tune
 
-from checks.engine import NotYet, Passed, exercise, run_without_ray
+from checks.engine import NotYet, exercise, run_without_ray, show
 from helpers import plots
 
 NAN = math.nan
@@ -43,7 +43,7 @@ SILENT = [("silent", None), ("mute", None)]
 
 
 @exercise
-def best_from_disk(answer) -> Passed:
+def best_from_disk(answer) -> str:
     """`best_from_disk(folder)` returns the config of the trial with the highest last accuracy."""
     (kind, plain), *others = run_without_ray(_read, answer)
     if kind == "raised":
@@ -72,7 +72,7 @@ def best_from_disk(answer) -> Passed:
             raise NotYet(f"{why}; your code raised {result}")
         if result != GOOD:
             raise NotYet(f"{why}. The best of the others was asked for; you returned {result}.")
-    return Passed("found among those that reported, whatever else lay in the folder.")
+    return "found among those that reported, whatever else lay in the folder."
 
 
 def _read(answer):
@@ -177,11 +177,17 @@ SWEEPS = {
 
 
 @exercise
-def notifier(answer) -> Passed:
+def notifier(answer) -> str:
     """`Notifier(metric).messages` has each new best and each trial that failed for good."""
     heard = run_without_ray(_notified, answer)
     if isinstance(heard, str):
         raise NotYet(heard)
+    _hears_bests(heard)
+    _hears_failures(heard)
+    return "every best and every failure was told, once, and nothing else."
+
+
+def _hears_bests(heard: dict[str, list]) -> None:
     first = heard["bests"]
     if not first:
         raise NotYet(
@@ -219,6 +225,9 @@ def notifier(answer) -> Passed:
             f"Reports of NaN, 0.1, NaN and 0.2 came, and you told {heard['nan']}. NaN is no best, "
             "and must not stand in the way of the numbers after it."
         )
+
+
+def _hears_failures(heard: dict[str, list]) -> None:
     failed = [message[1] for message in heard["failures"] if message[0] == "failed"]
     if failed and failed[0] == "a":
         raise NotYet(
@@ -233,7 +242,6 @@ def notifier(answer) -> Passed:
             "on_trial_error."
         )
     _compare("a best and a failure", heard, "failures")
-    return Passed("every best and every failure was told, once, and nothing else.")
 
 
 def _compare(what: str, heard: dict[str, list], name: str) -> None:
@@ -290,7 +298,7 @@ WANTED = ["loss", "accuracy"]
 
 
 @exercise
-def one_file(answer) -> Passed:
+def one_file(answer) -> str:
     """`OneFile(path, metrics)` appends one line of JSON for each report, whole at any time."""
     kind, detail = run_without_ray(_logged, answer)
     if kind == "class":
@@ -310,7 +318,7 @@ def one_file(answer) -> Passed:
     if kind == "raised":
         raise NotYet(f"At a report of {detail[0]} your code raised {detail[1]}")
     _judge_texts(detail)
-    return Passed("one line for each report, there as soon as the report was.")
+    return "one line for each report, there as soon as the report was."
 
 
 def _judge_texts(texts: list[str]) -> None:
@@ -405,12 +413,12 @@ STATUS = {"P": "PENDING", "R": "RUNNING", "S": "PAUSED", "T": "TERMINATED", "E":
 
 
 @exercise
-def trial_lines(answer) -> Passed:
+def trial_lines(answer) -> str:
     """`TrialLines` prints one line when more trials have ended, with how many."""
     printed = run_without_ray(_printed, answer)
     if printed is None:
         raise NotYet("TrialLines must be a subclass of tune.ProgressReporter.")
-    picture = _draw_turns(printed)
+    show(_draw_turns(printed))
     told = 0
     for turn, (statuses, text) in enumerate(zip(TURNS, printed, strict=True), start=1):
         lines, ended = text.splitlines(), statuses.count("T") + statuses.count("E")
@@ -419,26 +427,22 @@ def trial_lines(answer) -> Passed:
             when = "at the end, when all had been told" if last else "when no other trial had ended"
             forgot = "" if last or not told else " Remember in report what you told."
             later = " A trial that is PAUSED goes on later." if "S" in statuses else ""
-            raise NotYet(f"You printed {lines[0]!r} {when}.{forgot}{later}", picture)
+            raise NotYet(f"You printed {lines[0]!r} {when}.{forgot}{later}")
         if ended > told and not lines:
             failed = " A trial whose status is ERROR has ended too." if "E" in statuses else ""
-            raise NotYet(
-                f"When {ended} of 4 trials had ended, you printed nothing.{failed}", picture
-            )
+            raise NotYet(f"When {ended} of 4 trials had ended, you printed nothing.{failed}")
         if len(lines) > 1:
             raise NotYet(
                 f"When {ended - told} more had ended, you printed {len(lines)} lines; one for all "
-                "that ended since the last.",
-                picture,
+                "that ended since the last."
             )
         if lines and str(ended) not in re.findall(r"\d+", lines[0])[:1]:
             raise NotYet(
                 f"When {ended} of 4 trials had ended, you printed {lines[0]!r}. The line should "
-                f"begin with how many have, such as {f'{ended} of 4 trials ended'!r}.",
-                picture,
+                f"begin with how many have, such as {f'{ended} of 4 trials ended'!r}."
             )
         told = ended
-    return Passed("a line when there was something to say, and only then.", picture)
+    return "a line when there was something to say, and only then."
 
 
 def _printed(answer) -> list[str] | None:

@@ -10,7 +10,7 @@ from hyperopt import exceptions
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.hyperopt import HyperOptSearch
 
-from checks.engine import NotYet, Passed, exercise, run_as_driver, run_without_ray
+from checks.engine import NotYet, exercise, run_as_driver, run_without_ray, show
 from checks.trials import lifespans, run_trial
 from helpers import plots
 
@@ -20,7 +20,7 @@ SPACE_KEYS = {"lr", "dropout", "units"}
 
 
 @exercise
-def my_space(answer) -> Passed:
+def my_space(answer) -> str:
     """`my_space()`: lr log-uniform 1e-4 to 1, dropout uniform 0 to 0.5, units 16, 32 or 64."""
     space = run_without_ray(answer)
     if not isinstance(space, dict) or set(space) != SPACE_KEYS:
@@ -28,7 +28,7 @@ def my_space(answer) -> Passed:
         raise NotYet(f"The space should be a dict with lr, dropout and units; yours is {names}.")
     draws = _draw(space, 400)
     lr = np.array(draws["lr"], dtype=float)
-    picture = _histogram(lr)
+    show(_histogram(lr))
     low, high = lr.min(), lr.max()
     if low == high:
         raise NotYet(f"lr is {low:g} in every draw. A space holds distributions, not values.")
@@ -38,8 +38,7 @@ def my_space(answer) -> Passed:
     if not ends_met and not even:
         raise NotYet(
             f"lr was drawn between {low:.2g} and {high:.2g}, not between 0.0001 and 1. "
-            "hp.loguniform takes the natural logarithms of the ends.",
-            picture,
+            "hp.loguniform takes the natural logarithms of the ends."
         )
     share = np.searchsorted(np.sort(lr), np.geomspace(1e-4, 1, 21)) / len(lr)
     if np.abs(share - np.linspace(0, 1, 21)).max() > 0.1:
@@ -47,8 +46,7 @@ def my_space(answer) -> Passed:
         raise NotYet(
             f"{small:.0%} of the draws of lr were below 0.01, and the picture is not flat. On a "
             "logarithmic scale 0.01 is half way from 0.0001 to 1, and every stretch of that "
-            "scale should be drawn as often as any other.",
-            picture,
+            "scale should be drawn as often as any other."
         )
     dropout = np.array(draws["dropout"], dtype=float)
     if dropout.min() < 0 or not 0.4 < dropout.max() <= 0.5 or len(set(dropout)) < 100:
@@ -62,11 +60,11 @@ def my_space(answer) -> Passed:
         raise NotYet(
             f"units was drawn as {some}. It should be the number 16, 32 or 64, nothing between."
         )
-    return Passed("400 draws fall where they should.", picture)
+    return "400 draws fall where they should."
 
 
 @exercise
-def train_curve(answer) -> Passed:
+def train_curve(answer) -> str:
     """`train_curve(config)` reports `score` = 1 - lr ** step after each of `steps` steps."""
     config = {"lr": 0.5 + random.random() / 4, "steps": 4}
     reports = run_as_driver(_reports, answer, config, limit=30.0)
@@ -90,11 +88,11 @@ def train_curve(answer) -> Passed:
             f"With lr = {config['lr']:.3g} and steps = 4 Tune received {shown}; it should be "
             f"{wanted}. Steps count from 1."
         )
-    return Passed(f"Tune received {len(scores)} results, one a step, and could stop you at any.")
+    return f"Tune received {len(scores)} results, one a step, and could stop you at any."
 
 
 @exercise
-def patient_scheduler(answer) -> Passed:
+def patient_scheduler(answer) -> str:
     """`patient_scheduler()` has rungs at 3 and 9, keeps a third, and ends at 27."""
     scheduler = run_without_ray(answer)
     if not isinstance(scheduler, AsyncHyperBandScheduler):
@@ -114,33 +112,31 @@ def patient_scheduler(answer) -> Passed:
     axis.set(
         xlabel="iteration", ylabel="accuracy", title="54 pretended trials under your scheduler"
     )
+    show(figure)
     longest = max(ends.values())
     if longest != 27:
         raise NotYet(
             f"The longest trial ran {longest} iterations; nobody should run past 27, and the best "
-            "should get there. That is max_t.",
-            figure,
+            "should get there. That is max_t."
         )
     first = min(ends.values())
     if first != 3:
         raise NotYet(
             f"The first trial was stopped after iteration {first}; the first to be judged should "
-            "be those that finished iteration 3. That is grace_period.",
-            figure,
+            "be those that finished iteration 3. That is grace_period."
         )
     between = sorted({end for end in ends.values() if end < 27})
     if between != [3, 9]:
         raise NotYet(
             f"Trials were stopped after iterations {between}; it should be 3 and 9, each rung "
-            "three times the one before. That is reduction_factor.",
-            figure,
+            "three times the one before. That is reduction_factor."
         )
     kept = np.mean([end > 3 for end in ends.values()])
-    return Passed(f"rungs at 3 and 9; {kept:.0%} of the trials passed the first.", figure)
+    return f"rungs at 3 and 9; {kept:.0%} of the trials passed the first."
 
 
 @exercise
-def pick_best(answer) -> Passed:
+def pick_best(answer) -> str:
     """`pick_best(trials, measure)` re-measures the top five and takes the best."""
     trials, truth = _noisy_trials()
     returned, measured = run_without_ray(_pick, answer, trials, truth)
@@ -182,9 +178,7 @@ def pick_best(answer) -> Passed:
             f"{truth[right]:.1%}. Report what was measured."
         )
     luckiest = max(score for _, score in trials)
-    return Passed(
-        f"the search promised {luckiest:.1%}; your pick holds {accuracy:.1%}, and you know it."
-    )
+    return f"the search promised {luckiest:.1%}; your pick holds {accuracy:.1%}, and you know it."
 
 
 def _draw(space: dict, count: int) -> dict[str, list]:

@@ -3,6 +3,7 @@
 import random
 import string
 import tempfile
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -11,7 +12,7 @@ from stable_baselines3 import A2C
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
-from checks.engine import NotYet, Passed, exercise, run_as_driver, run_without_ray
+from checks.engine import NotYet, exercise, run_as_driver, run_without_ray, show
 from checks.trials import lifespans, run_trial
 from helpers import plots
 
@@ -19,16 +20,14 @@ from helpers import plots
 
 
 @exercise
-def episode_returns(answer) -> Passed:
+def episode_returns(answer) -> str:
     """`EpisodeReturns(BaseCallback)` collects in `returns` what every episode returned."""
     if not (isinstance(answer, type) and issubclass(answer, BaseCallback)):
         raise NotYet(
             "EpisodeReturns should be a class derived from BaseCallback; this is something else."
         )
     steps = 900
-    kept, shared, ended, lengths, first, ran = run_without_ray(
-        _episode_returns, answer, steps, limit=30.0
-    )
+    kept, real, ran = run_without_ray(_episode_returns, answer, steps, limit=30.0)
     if ran < steps:
         raise NotYet(
             f"Training ended after {ran} of {steps} steps. Stable-Baselines3 goes on only while "
@@ -36,11 +35,29 @@ def episode_returns(answer) -> Passed:
         )
     if kept is None:
         raise NotYet("After training your callback has no list `returns`. Make it in __init__.")
-    if shared:
+    if kept == SHARED:
         raise NotYet(
             "A second callback has the first one's list: yours belongs to the class. Make it in "
             "__init__, as self.returns."
         )
+    _are_returns(kept, real)
+    return f"{len(real)} episodes in three environments, each once, in their order."
+
+
+SHARED = "the list of another one"
+
+
+class _Ended(NamedTuple):
+    """An episode that ended: in which environment, what it returned, after how many steps."""
+
+    number: int
+    total: float
+    length: int
+
+
+def _are_returns(kept: list[float], real: list[_Ended]) -> None:
+    """Raise NotYet if these are not what the episodes returned, in the order of their ends."""
+    ended = [one.total for one in real]
     if not kept:
         raise NotYet(
             f"{len(ended)} episodes ended, and `returns` is empty. Look at every step for an "
@@ -51,9 +68,9 @@ def episode_returns(answer) -> Passed:
             f"{len(ended)} episodes ended, and `returns` holds {len(kept)} numbers. Only the info "
             'of an episode\'s last step has the key "episode", and each should be taken once.'
         )
-    if _same(kept, lengths):
+    if _same(kept, [one.length for one in real]):
         raise NotYet('You collected how long the episodes were, "l"; their return is "r".')
-    if _same(kept, first):
+    if _same(kept, [one.total for one in real if one.number == 0]):
         raise NotYet(
             "You collected the episodes of the first environment only. Three run at the same "
             'time: self.locals["infos"] has one info for each.'
@@ -75,7 +92,6 @@ def episode_returns(answer) -> Passed:
             f"The first returns are {wanted}, in the order in which the episodes ended; yours are "
             f"{shown}. A return is the sum of the rewards of one episode."
         )
-    return Passed(f"{len(ended)} episodes in three environments, each once, in their order.")
 
 
 class _Counted(gym.Env):
@@ -96,21 +112,22 @@ class _Counted(gym.Env):
         self.rewards.append(random.randint(1, 9))
         over = len(self.rewards) == self.length
         if over:
-            self.log.append((self.number, sum(self.rewards), self.length))
+            self.log.append(_Ended(self.number, sum(self.rewards), self.length))
         return np.zeros(1, np.float32), float(self.rewards[-1]), over, False, {}
 
 
 def _episode_returns(answer, steps):
-    log, numbers = [], iter(range(3))
-    env = make_vec_env(lambda: _Counted(next(numbers), log), 3)
+    """What the callback kept, the episodes that ended, and how many steps the agent took."""
+    real, numbers = [], iter(range(3))
+    env = make_vec_env(lambda: _Counted(next(numbers), real), 3)
     model = A2C("MlpPolicy", env, n_steps=5, device="cpu")
     callback, other = answer(), answer()
     model.learn(steps, callback=callback)
-    returns = getattr(callback, "returns", None)
-    shared = returns is not None and returns is getattr(other, "returns", None)
-    kept = None if returns is None else [float(one) for one in returns]
-    first = [total for number, total, _ in log if number == 0]
-    return kept, shared, [t for _, t, _ in log], [n for *_, n in log], first, model.num_timesteps
+    kept = getattr(callback, "returns", None)
+    if kept is not None:
+        shared = kept is getattr(other, "returns", None)
+        kept = SHARED if shared else [float(one) for one in kept]
+    return kept, real, model.num_timesteps
 
 
 def _same(one, other) -> bool:
@@ -121,7 +138,7 @@ def _same(one, other) -> bool:
 
 
 @exercise
-def train_a2c(answer) -> Passed:
+def train_a2c(answer) -> str:
     """`train_a2c(config)` trains `steps` steps, reports every `every`, goes on where it was."""
     # Enough for an episode of each of eight environments between two reports.
     every, reports = 1_600, 3
@@ -131,8 +148,6 @@ def train_a2c(answer) -> Passed:
     said = " and ".join(", ".join(map(str, life)) or "nothing" for life in lives)
     if not lives[0]:
         raise NotYet("Tune received no report. Does your agent learn with callback=ReportToTune?")
-    if any(step is None for life in lives for step in life):
-        raise NotYet("A report of yours has no `steps`. Use ReportToTune as it stands.")
     before, after = lives[0], [step for life in lives[1:] for step in life]
     if before != wanted[:1]:
         raise NotYet(f"The first report should come at {wanted[0]} steps, not {before[0]}.")
@@ -158,7 +173,7 @@ def train_a2c(answer) -> Passed:
             "The count of steps goes on, and the network does not: after the pause it was a new "
             "one. Learn with the model that A2C.load returns."
         )
-    return Passed(
+    return (
         f"a report at {before[0]}, a pause, then {', '.join(map(str, after))}: nothing done "
         "twice, nothing left out."
     )
@@ -184,7 +199,7 @@ CALLS, EPISODES = 8, 20  # calls a trial, and episodes that end between two of t
 
 
 @exercise
-def fair_report(answer) -> Passed:
+def fair_report(answer) -> str:
     """`fair_report(returns)` says what to report, or None to wait, so that ASHA keeps the best."""
     trials = _agents()
     best = max(trials, key=lambda name: np.mean(trials[name][-EPISODES:]))
@@ -199,7 +214,7 @@ def fair_report(answer) -> Passed:
     )
     calls = lifespans(asha, reports)
     stopped = {name for name, lived in calls.items() if lived < CALLS}
-    picture = _fate(trials, calls, stopped, best)
+    show(_fate(trials, calls, stopped, best))
     spent = sum(calls.values()) / (CALLS * len(trials))
     hopeless = [name for name in trials if name.startswith("bad") and name not in stopped]
     if not any(one for told in reports.values() for one in told):
@@ -208,29 +223,25 @@ def fair_report(answer) -> Passed:
     if best in stopped:
         lived = trials[best][: calls[best] * EPISODES]
         told = reports[best][calls[best] - 1]["mean_return"]
-        raise NotYet(_why(_kind(reports, trials), lived, told, first), picture)
+        raise NotYet(_why(_kind(reports, trials), lived, told, first))
     if not reports[best][-1]:
         raise NotYet(
             "At the last call the best agent reports nothing, so Tune never learns how it ended. "
-            "Once you have begun to report, go on.",
-            picture,
+            "Once you have begun to report, go on."
         )
     if spent > 0.85:
         raise NotYet(
             f"ASHA let {spent:.0%} of all steps be run. It can stop nobody before your first "
-            f"report, which comes at call {first} of {CALLS}: report earlier.",
-            picture,
+            f"report, which comes at call {first} of {CALLS}: report earlier."
         )
     if hopeless:
         raise NotYet(
             f"{len(hopeless)} hopeless agents ran to their end: ASHA can only stop who reports. "
-            "How long to wait should not depend on how good the returns are.",
-            picture,
+            "How long to wait should not depend on how good the returns are."
         )
-    return Passed(
+    return (
         f"the best agent was among the slow ones, and it ran to its end; ASHA ran {spent:.0%} of "
-        "all steps.",
-        picture,
+        "all steps."
     )
 
 
@@ -338,7 +349,7 @@ def _fate(trials, calls, stopped, best):
 
 
 @exercise
-def lineage(answer) -> Passed:
+def lineage(answer) -> str:
     """`lineage(exploits, member)`: the members an agent lived as, oldest first, and since when."""
     populations = [_exploits() for _ in range(4)]
     cases = [(exploits, member) for exploits, members in populations for member in members]
@@ -354,10 +365,8 @@ def lineage(answer) -> Passed:
             )
     exploits, member = cases[0]
     path = _lineage(exploits, member)
-    return Passed(
-        f"the agent that ends as {member} lived as {', '.join(name for _, name in path)}.",
-        _family(exploits, path, "The path that you found"),
-    )
+    show(_family(exploits, path, "The path that you found"))
+    return f"the agent that ends as {member} lived as {', '.join(name for _, name in path)}."
 
 
 def _paths(answer, cases):
@@ -379,37 +388,32 @@ def _judge(exploits, member, got):
     if path == right:
         return
     shown = f"For {member} you found {path}. "
-    picture = _family(exploits, path, "Your path")
+    show(_family(exploits, path, "Your path"))
     if not path:
         raise NotYet(shown + f"Even an agent that never moved has one pair: (0, {member!r}).")
     if path == right[::-1]:
-        raise NotYet(shown + "These are the right pairs; put the oldest first.", picture)
+        raise NotYet(shown + "These are the right pairs; put the oldest first.")
     if path[-1][1] != member:
         raise NotYet(
             shown + f"It should end with {member}, where the agent is now. An exploit copies from "
-            "`donor` to `target`: whose copy is the target?",
-            picture,
+            "`donor` to `target`: whose copy is the target?"
         )
     if path == [(0, member)] or all(name == member for _, name in path):
         raise NotYet(
-            shown + "But a copy was put in its place on the way; that agent had lived elsewhere.",
-            picture,
+            shown + "But a copy was put in its place on the way; that agent had lived elsewhere."
         )
     if path[0][0] != 0:
         raise NotYet(
-            shown + "The first pair should say where the agent was from the beginning, since 0.",
-            picture,
+            shown + "The first pair should say where the agent was from the beginning, since 0."
         )
     if [name for _, name in path] == [name for _, name in right]:
         raise NotYet(
             shown + "The members are right, and not the moments: an agent is in a place since the "
-            "exploit that copied it there.",
-            picture,
+            "exploit that copied it there."
         )
     raise NotYet(
         shown + "Go backwards in time: before an exploit the agent was its donor, and only the "
-        "donor's *earlier* exploits matter from there.",
-        picture,
+        "donor's *earlier* exploits matter from there."
     )
 
 

@@ -1,7 +1,7 @@
 """Every exercise: its stub is not started, right answers are done, wrong ones are told apart.
 
 The answers to a lab's exercises are played in one kernel, each followed by the check, after those
-cells of the lab that they need. The solution is played last, with RAY_NAMES_STRICT=1.
+cells of the lab that they need. The solution is played last, with RAY_LABS_STRICT=1.
 
 `make test` plays the stub, the first wrong answers and the solution of every exercise, `make
 test-all` plays all answers and besides runs each lab solved from its top to its bottom. Only what
@@ -20,11 +20,12 @@ from nbclient import NotebookClient
 from helpers import paths
 from helpers.labs import NAMES, about, exercises, read
 from tests.checks.answers import RIGHT, WRONG
+from tests.checks.sentences import sentences
 from tests.support.cells import needed
 
 PLAYED = 2  # wrong answers of each exercise that `make test` plays
 LIMIT_S = 1_800  # for one lab with all its answers; 5 minutes on two quiet cores
-STRICT = "import os; os.environ['RAY_NAMES_STRICT'] = '{}'"
+STRICT = "import os; os.environ['RAY_LABS_STRICT'] = '{}'"
 
 
 def answers(lab: str, exercise) -> list[tuple[str, str, str]]:
@@ -161,9 +162,21 @@ def test_verdict(lab, exercise, answer, expected, asked, course, record_property
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lab", NAMES)
+def test_every_sentence_has_an_answer(lab, asked, course):
+    """What no answer in the tests makes a check say may be wrong, or never said at all."""
+    _skip_where_it_cannot_be_judged(lab)
+    every = {(ex.name, name) for ex in exercises(lab) for name, *_ in answers(lab, ex)}
+    if asked[lab] != every:
+        pytest.skip(f"only some of lab {lab[:2]}'s answers are played in this run")
+    said = "\n".join(verdict for verdict, _ in play(lab, asked[lab]).values())
+    assert [text for text, pattern in sentences(lab).items() if not pattern.search(said)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", NAMES)
 def test_solved_from_top_to_bottom(lab, course, monkeypatch):
     _skip_where_it_cannot_be_judged(lab)
-    monkeypatch.setenv("RAY_NAMES_STRICT", "1")
+    monkeypatch.setenv("RAY_LABS_STRICT", "1")
     cells = read(lab)["cells"]
     for exercise in exercises(lab):
         cells[exercise.index] = _code(exercise.solution)

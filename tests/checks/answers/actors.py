@@ -165,6 +165,20 @@ class Tally:
 """,
             "cannot leave its process",
         ),
+        (
+            "keeps the last eight words",
+            """class Tally:
+    def __init__(self):
+        self.words = []
+
+    def add(self, word):
+        self.words = [*self.words, word][-8:]
+
+    def counts(self):
+        return {word: self.words.count(word) for word in self.words}
+""",
+            "the actor counted 8",
+        ),
     ],
     "report_all": [
         (
@@ -385,7 +399,7 @@ def map_on_actors(actors, items):
         busy[refs[-1]] = actor
     return refs
 """,
-            "You returned ObjectRefs",
+            "You returned refs",
         ),
         (
             "a generator",
@@ -394,7 +408,7 @@ def map_on_actors(actors, items):
     pool = ray.util.ActorPool(actors)
     return pool.map(lambda actor, item: actor.work.remote(item), items)
 """,
-            "you returned generator",
+            "Return a list in place of a generator",
         ),
         (
             "fails on no items",
@@ -614,6 +628,77 @@ class SafeCounter:
         return self.total
 """,
             "had not yet saved it",
+        ),
+        (
+            "a function",
+            """def SafeCounter(storage):
+    return ray.get(storage.load.remote()) or 0
+""",
+            "should be a class",
+        ),
+        (
+            "never comes back from add",
+            """class SafeCounter:
+    def __init__(self, storage):
+        self.storage = storage
+
+    def add(self, n):
+        while True:
+            time.sleep(0.1)
+""",
+            "had not returned after",
+        ),
+        (
+            "waits until something is saved",
+            """class SafeCounter:
+    def __init__(self, storage):
+        while ray.get(storage.load.remote()) is None:
+            time.sleep(0.1)
+""",
+            "Your __init__ had not returned",
+        ),
+        (
+            "expects a dict after the restart",
+            """class SafeCounter:
+    def __init__(self, storage):
+        self.storage, self.total = storage, 0
+        state = ray.get(storage.load.remote())
+        if state is not None:
+            self.total = state["total"]
+
+    def add(self, n):
+        self.total += n
+        ray.get(self.storage.save.remote(self.total))
+        return self.total
+""",
+            "After the restart __init__ failed",
+        ),
+        (
+            "saves n, and loads nothing",
+            """class SafeCounter:
+    def __init__(self, storage):
+        self.storage, self.total = storage, 0
+
+    def add(self, n):
+        self.total += n
+        ray.get(self.storage.save.remote(n))
+        return self.total
+""",
+            "It began at 0 again",
+        ),
+        (
+            "adds what was saved twice",
+            """class SafeCounter:
+    def __init__(self, storage):
+        self.storage = storage
+        self.total = 2 * (ray.get(storage.load.remote()) or 0)
+
+    def add(self, n):
+        self.total += n
+        ray.get(self.storage.save.remote(self.total))
+        return self.total
+""",
+            "It should be 14; the storage held 12",
         ),
     ],
 }

@@ -105,6 +105,48 @@ WRONG = {
             _changed(_NOISY, ("        report(", "    report(")),
             "Your first positions are",
         ),
+        (
+            "reports nothing",
+            _changed(
+                _NOISY, ('report({"position": position}, (position, generator, step))', "pass")
+            ),
+            "Tune received no result",
+        ),
+        (
+            "another name",
+            _changed(_NOISY, ('"position": position', '"height": position')),
+            "Each report should hold `position`",
+        ),
+        (
+            "a third of the steps",
+            _changed(_NOISY, ('config["steps"] + 1', 'config["steps"] // 3 + 1')),
+            "Report after every step",
+        ),
+        (
+            "believes that all is done",
+            _changed(
+                _NOISY, ("(position, generator, step)", '(position, generator, config["steps"])')
+            ),
+            "How many steps does it believe are done",
+        ),
+        (
+            "forgets the position",
+            _changed(_NOISY, ("(position, generator, step)", "(0.0, generator, step)")),
+            "Save the position too",
+        ),
+        (
+            "ends one step early",
+            _changed(_NOISY, ("generator, step)", "generator, step + 1)")),
+            "Save how many steps are done",
+        ),
+        (
+            "a generator of another seed",
+            _changed(
+                _NOISY,
+                ("(position, generator, step)", "(position, np.random.default_rng(step), step)"),
+            ),
+            "Is the generator in the checkpoint",
+        ),
     ],
     "walker": [
         (
@@ -163,6 +205,27 @@ WRONG = {
                 ("self.generator.normal()", 'np.random.default_rng(self.config["seed"]).normal()'),
             ),
             "makes the generator once",
+        ),
+        (
+            "no Trainable",
+            _changed(_WALKER, ("(tune.Trainable)", "")),
+            "derived from tune.Trainable",
+        ),
+        (
+            "begins anew when it saves",
+            _changed(_WALKER, (_SAVES, _SAVES + "\n        self.position = 0.0")),
+            "Saving should change nothing",
+        ),
+        (
+            "a generator of another seed",
+            _changed(
+                _WALKER,
+                (
+                    "(self.position, self.generator)))",
+                    "(self.position, np.random.default_rng(99))))",
+                ),
+            ),
+            "the one that saved it goes to",
         ),
     ],
     "no_progress": [
@@ -247,6 +310,27 @@ WRONG = {
             _changed(_STOPPER, ("return self.since[trial_id] >=", "self.since[trial_id] >=")),
             "What does __call__ return",
         ),
+        (
+            "no Stopper",
+            _changed(_STOPPER, ("(tune.Stopper)", "")),
+            "derived from tune.Stopper",
+        ),
+        (
+            "keeps a lock",
+            _changed(
+                _STOPPER,
+                (
+                    "        self.patience",
+                    "        self.lock = __import__('threading').Lock()\n        self.patience",
+                ),
+            ),
+            "cannot be pickled",
+        ),
+        (
+            "two too early",
+            _changed(_STOPPER, (">= self.patience", ">= self.patience - 2")),
+            "Its heights",
+        ),
     ],
     "checkpoint_every": [
         (
@@ -284,6 +368,34 @@ WRONG = {
             "def checkpoint_every(save_s, lifetime_s, step_s):\n"
             "    return max(1, round(lifetime_s / step_s))",
             "once in a machine's life",
+        ),
+        (
+            "a word",
+            """def checkpoint_every(save_s, lifetime_s, step_s):
+    return "every ten"
+""",
+            "it should be a number",
+        ),
+        (
+            "the tenth part",
+            """def checkpoint_every(save_s, lifetime_s, step_s):
+    return max(1, round((2 * save_s * lifetime_s) ** 0.5 / step_s / 10))
+""",
+            "by Young's formula it is",
+        ),
+        (
+            "all under the root",
+            """def checkpoint_every(save_s, lifetime_s, step_s):
+    return max(1, round((2 * save_s * lifetime_s / step_s) ** 0.5))
+""",
+            "Only the seconds belong under the root",
+        ),
+        (
+            "divides by the lifetime",
+            """def checkpoint_every(save_s, lifetime_s, step_s):
+    return max(1, round((2 * save_s / lifetime_s) ** 0.5 / step_s))
+""",
+            "Multiply by the lifetime",
         ),
     ],
 }

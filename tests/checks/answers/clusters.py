@@ -55,6 +55,30 @@ WRONG = {
             "def overall_mean(describe, parts):\n    return np.concatenate(ray.get(parts)).mean()",
             "describe was not called",
         ),
+        (
+            "describes twice",
+            """def overall_mean(describe, parts):
+    sums = ray.get([describe.remote(part) for part in parts])
+    counts = ray.get([describe.remote(part) for part in parts])
+    return sum(total for total, _ in sums) / sum(count for _, count in counts)
+""",
+            "was described more than once",
+        ),
+        (
+            "leaves out the first",
+            """def overall_mean(describe, parts):
+    described = ray.get([describe.remote(part) for part in parts[1:]])
+    return sum(total for total, _ in described) / sum(count for _, count in described)
+""",
+            "There are 5 parts; 4 were described",
+        ),
+        (
+            "the sum",
+            """def overall_mean(describe, parts):
+    return sum(total for total, _ in ray.get([describe.remote(part) for part in parts]))
+""",
+            "The mean of all readings was asked for",
+        ),
     ],
     "run_on_each_machine": [
         (
@@ -84,6 +108,22 @@ WRONG = {
             "returns a list",
             _ALIVE + _BY_LABEL + "    return ray.get(list(refs.values()))",
             "Return a dict",
+        ),
+        (
+            "only names them",
+            """def run_on_each_machine(task):
+    return {node["NodeID"]: None for node in ray.nodes() if node["Alive"]}
+""",
+            "The task did not run",
+        ),
+        (
+            "turns the order round",
+            """def run_on_each_machine(task):
+    alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    refs = [task.options(label_selector={"ray.io/node-id": one}).remote() for one in alive]
+    return dict(zip(alive[::-1], ray.get(refs)))
+""",
+            "under the id of another machine",
         ),
     ],
     "exact_total": [
@@ -147,6 +187,17 @@ WRONG = {
             + "    for part in parts:\n        one.remote(part)\n"
             "    return ray.get(ledger.total.remote())",
             "Did it wait for every task",
+        ),
+        (
+            "forgets to return",
+            """def exact_total(count, parts, ledger):
+    @ray.remote
+    def one(part):
+        ray.get(ledger.put.remote(part, count(part)))
+
+    ray.get([one.remote(part) for part in parts])
+""",
+            "Return the ledger's total",
         ),
     ],
 }

@@ -22,6 +22,7 @@ WRONG = {
             "sum by (kind) (increase(ray_images_total[1m]))",
             "images of a whole minute",
         ),
+        ("a number", 5, "Return the query itself"),
         ("every worker apart", "rate(ray_images_total[1m])", "WorkerId"),
         (
             "sum before rate, as a subquery",

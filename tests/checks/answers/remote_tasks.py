@@ -102,6 +102,14 @@ def all_at_once(function, items):
 """,
             "Your code raised",
         ),
+        (
+            "makes text of them",
+            """def all_at_once(function, items):
+    task = ray.remote(function)
+    return [str(one) for one in ray.get([task.remote(item) for item in items])]
+""",
+            "not what function returned",
+        ),
     ],
     "in_batches": [
         (
@@ -243,6 +251,21 @@ def in_batches(function, items, size):
     return [batch.remote(items[at : at + size]) for at in range(0, len(items), size)]
 """,
             "You returned refs",
+        ),
+        (
+            "gives up on few",
+            """def in_batches(function, items, size):
+    if len(items) < size:
+        return []
+
+    @ray.remote
+    def batch(some):
+        return [function(item) for item in some]
+
+    refs = [batch.remote(items[at : at + size]) for at in range(0, len(items), size)]
+    return [result for results in ray.get(refs) for result in results]
+""",
+            "It should hold for any number of items",
         ),
     ],
     "share_once": [

@@ -116,6 +116,15 @@ WRONG = {
             "not built yet",
         ),
         ("a dict", "def to_rllib(settings):\n    return dict(settings)", "Return the PPOConfig"),
+        (
+            "twice the steps",
+            _translated(
+                _training(
+                    train_batch_size_per_learner='2 * settings["n_steps"] * settings["n_envs"]'
+                )
+            ),
+            "That is train_batch_size_per_learner",
+        ),
     ],
     "action_in_bounds": [
         ("the mean as it is", _ACT.replace(_SCALED, "np.clip(mean, low, high)"), "from -1 to 1"),

@@ -93,6 +93,28 @@ WRONG = {
             "    return sum(a < b for a, b in zip(ours, theirs)) / len(ours)",
             "Return three numbers",
         ),
+        (
+            "the count",
+            WIN_RATE.format(count="(a < b) + 0.5 * (a == b)", told="wins, len(pairs)").replace(
+                "return wins / len(pairs)", "return wins"
+            ),
+            "Return the share, not the count",
+        ),
+        (
+            "per cent",
+            WIN_RATE.format(count="(a < b) + 0.5 * (a == b)", told="wins, len(pairs)").replace(
+                "return wins", "return 100 * wins"
+            ),
+            "not per cent",
+        ),
+        (
+            "compares the sums",
+            """def win_rate(ours, theirs):
+    wins = len(ours) if sum(ours) < sum(theirs) else 0
+    return wins / len(ours), *wilson(wins, len(ours))
+""",
+            "Count who won on each seed",
+        ),
     ],
     "asha_cuts": [
         (
@@ -140,6 +162,21 @@ WRONG = {
             "returns pairs",
             _with(CUTS, ("(trial)", "((trial, score))")),
             "Return the names of trials",
+        ),
+        (
+            "counts them",
+            _with(CUTS, ("return stopped", "return len(stopped)")),
+            "Return a list of trials",
+        ),
+        (
+            "the last one first",
+            _with(CUTS, ("return stopped", "return stopped[::-1]")),
+            "return them in the order in which they came",
+        ),
+        (
+            "always the better half",
+            _with(CUTS, ("100 * (1 - 1 / reduction_factor)", "50")),
+            "The first on which you differ is",
         ),
     ],
     "ask_tell_search": [
@@ -211,6 +248,35 @@ WRONG = {
             "no searcher",
             _with(SEARCH, ("(Searcher)", ""), ("metric=metric, mode=mode", "")),
             "inherits from Searcher",
+        ),
+        (
+            "writes the trial into the point",
+            _with(
+                SEARCH,
+                (
+                    "return dict(self.points[trial_id])",
+                    "return {**self.points[trial_id], 'trial': trial_id}",
+                ),
+            ),
+            "Return each point as it is",
+        ),
+        (
+            "tells nothing",
+            _with(
+                SEARCH,
+                ("self.optimizer.tell(point, sign * result[self.metric])", "print(sign, point)"),
+            ),
+            "the optimizer was told nothing",
+        ),
+        (
+            "the inverse",
+            _with(SEARCH, ("sign * result[self.metric]", "1 / result[self.metric]")),
+            "the mode max; you told the costs",
+        ),
+        (
+            "always the negative",
+            _with(SEARCH, ('1 if self.mode == "min" else -1', "-1")),
+            'With mode "min" a loss of 3 costs 3',
         ),
     ],
 }

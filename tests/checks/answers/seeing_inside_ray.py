@@ -85,7 +85,7 @@ def convert_in_pieces(convert, stations, most):
         [convert.remote(one[i : i + most]) for i in range(0, len(one), most)] for one in stations
     ]
 """,
-            "The list holds refs",
+            "The list holds lists of refs",
         ),
         (
             "no empty station",
@@ -136,6 +136,13 @@ def convert_in_pieces(convert, stations, most):
     return np.split(whole, np.cumsum([len(one) for one in stations])[:-1])
 """,
             "came together in another order",
+        ),
+        (
+            "converts by itself",
+            """def convert_in_pieces(convert, stations, most):
+    return [2.0 * station for station in stations]
+""",
+            "convert was not called by any task",
         ),
     ],
     "print_as_ready": [
@@ -296,7 +303,7 @@ def print_as_ready(step, readings, print_line):
         print_line(ray.get(ready))
     return refs
 """,
-            "holds refs",
+            "You returned refs",
         ),
         (
             "returns nothing",
@@ -320,6 +327,28 @@ def print_as_ready(step, readings, print_line):
     return ray.get([step.remote(celsius) for celsius in readings])
 """,
             "5 stations, and 10 tasks",
+        ),
+        (
+            "makes up the lines",
+            """def print_as_ready(step, readings, print_line):
+    lines = [f"station {number}" for number in range(len(readings))]
+    for line in lines:
+        print_line(line)
+    return lines
+""",
+            "step was not called by any task",
+        ),
+        (
+            "returns where they stand",
+            """def print_as_ready(step, readings, print_line):
+    refs = [step.remote(celsius) for celsius in readings]
+    pending = refs
+    while pending:
+        [ready], pending = ray.wait(pending)
+        print_line(ray.get(ready))
+    return list(range(len(refs)))
+""",
+            "it should be the lines in order",
         ),
     ],
     "first_rows": [
@@ -390,7 +419,7 @@ def first_rows(draw, readings):
 def first_rows(draw, readings):
     return [draw.remote(one) for one in readings]
 """,
-            "The list holds refs",
+            "You returned refs",
         ),
         (
             "backwards",
@@ -399,6 +428,14 @@ def first_rows(draw, readings):
     return [ray.get(draw.remote(one))[:3].copy() for one in reversed(readings)]
 """,
             "in the order of readings",
+        ),
+        (
+            "joins the rows of all",
+            """def first_rows(draw, readings):
+    refs = [draw.remote(element) for element in readings]
+    return np.concatenate([ray.get(ref)[:3] for ref in refs])
+""",
+            "you returned 12 arrays",
         ),
     ],
     "count_per_station": [

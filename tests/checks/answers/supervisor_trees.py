@@ -195,6 +195,24 @@ def failed_names(links):
 """,
             "Return a list of names",
         ),
+        (
+            "once for each kind of error",
+            """def failed_names(links):
+    ready, _ = ray.wait(list(links.values()), num_returns=len(links), timeout=0)
+    names = []
+    for kind in (ray.exceptions.RayError, ray.exceptions.RayTaskError):
+        for name, link in links.items():
+            if link in ready:
+                try:
+                    ray.get(link)
+                except kind:
+                    names.append(name)
+                except ray.exceptions.RayError:
+                    pass
+    return names
+""",
+            "is in your list twice",
+        ),
     ],
     "names_to_restart": [
         (
@@ -540,6 +558,58 @@ def supervise(names, start, most, within):
             links[actors[name].run.remote()] = name
 """,
             "a dict of each name",
+        ),
+        (
+            "starts them and leaves",
+            """def supervise(names, start, most, within):
+    actors = {name: start(name) for name in names}
+    return {name: actors[name].run.remote() and None for name in names}
+""",
+            "while its children were well",
+        ),
+        (
+            "two in place of one",
+            """def supervise(names, start, most, within):
+    actors = {name: start(name) for name in names}
+    links = {actors[name].run.remote(): name for name in names}
+    spare = []
+    while True:
+        [ready], _ = ray.wait(list(links))
+        name = links.pop(ready)
+        try:
+            ray.get(ready)
+        except ray.exceptions.RayError:
+            spare.append(start(name))
+            actors[name] = start(name)
+            links[actors[name].run.remote()] = name
+""",
+            "more than once",
+        ),
+        (
+            "watches for ever",
+            """def supervise(names, start, most, within):
+    actors = {name: start(name) for name in names}
+    links = {name: actors[name].run.remote() for name in names}
+    failures = deque()
+    while True:
+        for name, link in list(links.items()):
+            try:
+                ray.get(link, timeout=0.05)
+            except ray.exceptions.GetTimeoutError:
+                continue
+            except ray.exceptions.RayError:
+                now = time.monotonic()
+                failures.append(now)
+                while failures[0] < now - within:
+                    failures.popleft()
+                if len(failures) > most:
+                    for actor in actors.values():
+                        ray.kill(actor)
+                    raise RuntimeError(f"{name} failed once too often")
+                actors[name] = start(name)
+                links[name] = actors[name].run.remote()
+""",
+            "your function had not returned",
         ),
     ],
 }

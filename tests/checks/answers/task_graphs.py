@@ -79,7 +79,14 @@ def chain(first, second, x):
 def chain(first, second, x):
     ray.get(second.remote(first.remote(x)))
 """,
-            "yours returned None",
+            "returned None, not what `second` returned",
+        ),
+        (
+            "gives x back",
+            """def chain(first, second, x):
+    return x
+""",
+            "yours returned 'x",
         ),
     ],
     "pipeline": [
@@ -131,7 +138,7 @@ def pipeline(files, load, normalize, extract, loss):
         loss.remote(extract.remote(normalize.remote(load.remote(file)))) for file in files
     ]
 """,
-            "one ray.get of the list",
+            "Give the whole list to ray.get",
         ),
         (
             "in the order in which they finish",
@@ -175,6 +182,13 @@ def pipeline(files, load, normalize, extract, loss):
     return ray.get([extract.remote(normalize.remote(load.remote(file))) for file in files])
 """,
             "what `extract` made",
+        ),
+        (
+            "makes up the losses",
+            """def pipeline(files, load, normalize, extract, loss):
+    return [1.0 for _ in files]
+""",
+            "should hold what `loss` returned",
         ),
     ],
     "tree_sum": [
@@ -290,6 +304,13 @@ def tree_sum(add, values):
     return ray.get(add.remote(*values))
 """,
             "Your code raised TypeError",
+        ),
+        (
+            "counts them",
+            """def tree_sum(add, values):
+    return len(values)
+""",
+            "not what `add` returns",
         ),
     ],
     "at_most": [
@@ -445,6 +466,42 @@ def at_most(function, items, limit):
         yield ray.get(ref)
 """,
             "first result came out after",
+        ),
+        (
+            "yields each twice",
+            """def at_most(function, items, limit):
+    running = []
+    for item in items:
+        if len(running) == limit:
+            [ready], running = ray.wait(running)
+            yield ray.get(ready)
+            yield ray.get(ready)
+        running.append(function.remote(item))
+    while running:
+        [ready], running = ray.wait(running)
+        yield ray.get(ready)
+        yield ray.get(ready)
+""",
+            "28 results for 14 items",
+        ),
+        (
+            "submits from tasks",
+            """def at_most(function, items, limit):
+    @ray.remote(num_cpus=0)
+    def submit(item):
+        return ray.get(function.remote(item))
+
+    running = []
+    for item in items:
+        if len(running) == limit:
+            [ready], running = ray.wait(running)
+            yield ray.get(ready)
+        running.append(submit.remote(item))
+    while running:
+        [ready], running = ray.wait(running)
+        yield ray.get(ready)
+""",
+            "Call it there, once for each item",
         ),
     ],
 }

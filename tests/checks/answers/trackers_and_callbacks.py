@@ -171,6 +171,45 @@ WRONG = {
             _but(_NOTIFIER, "on_trial_result", "on_result"),
             "Its name must be exact",
         ),
+        (
+            "less is better",
+            _but(
+                _but(_NOTIFIER, "float('-inf')", "float('inf')"),
+                "value > self.best",
+                "value < self.best",
+            ),
+            "Higher is better here",
+        ),
+        (
+            "zero where the metric is missing",
+            _but(_NOTIFIER, "float('nan'))", "0.0)"),
+            "Only a report that has the metric",
+        ),
+        (
+            "no hook for failures",
+            _but(_NOTIFIER, "on_trial_error", "on_trial_failed"),
+            "That is on_trial_error",
+        ),
+        (
+            "leaves out the value",
+            _but(_NOTIFIER, "trial.trial_id, value)", "trial.trial_id)"),
+            "`messages` should be",
+        ),
+        (
+            "no Callback",
+            _but(_NOTIFIER, "(tune.Callback)", ""),
+            "must be a subclass of tune.Callback",
+        ),
+        (
+            "a set",
+            _but(_NOTIFIER, "float('-inf'), []", "float('-inf'), set()"),
+            "should have a list `messages`",
+        ),
+        (
+            "a sentence",
+            _but(_NOTIFIER, "('best', trial.trial_id, value)", "f'{trial.trial_id} is best'"),
+            "A message is a tuple",
+        ),
     ],
     "one_file": [
         (
@@ -214,6 +253,21 @@ WRONG = {
             "writes a dict as Python prints it",
             _but(_ONE_FILE, "json.dumps(line)", "str(line)"),
             "no JSON",
+        ),
+        (
+            "no LoggerCallback",
+            _but(_ONE_FILE, "(tune.logger.LoggerCallback)", ""),
+            "must be a subclass of tune.logger.LoggerCallback",
+        ),
+        (
+            "a hook that does not exist",
+            _but(_ONE_FILE, "log_trial_result", "log_result"),
+            "there is nothing in the file",
+        ),
+        (
+            "another key",
+            _but(_ONE_FILE, "'iteration': result", "'step': result"),
+            "it should be {'trial'",
         ),
     ],
     "trial_lines": [
@@ -263,6 +317,11 @@ WRONG = {
             "counts those left",
             _but(_TRIAL_LINES, "{self.told} of {len(trials)}", "{len(trials) - self.told} left of"),
             "begin with how many have",
+        ),
+        (
+            "no ProgressReporter",
+            _but(_TRIAL_LINES, "(tune.ProgressReporter)", ""),
+            "must be a subclass of tune.ProgressReporter",
         ),
     ],
 }

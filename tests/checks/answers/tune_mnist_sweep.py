@@ -69,6 +69,17 @@ WRONG = {
             '        "units": hp.choice("units", [16, 32, 64])}',
             "distributions, not values",
         ),
+        (
+            "two values of dropout",
+            """def my_space():
+    return {
+        "lr": hp.loguniform("lr", np.log(1e-4), np.log(1.0)),
+        "dropout": hp.choice("dropout", [0.0, 0.5]),
+        "units": hp.choice("units", [16, 32, 64]),
+    }
+""",
+            "in 2 different values",
+        ),
     ],
     "train_curve": [
         (

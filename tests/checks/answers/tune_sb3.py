@@ -203,6 +203,23 @@ WRONG = {
     model.learn(config["steps"] - model.num_timesteps, reset_num_timesteps=False)""",
             "Tune received no report",
         ),
+        (
+            "reports half as often",
+            f"""def train_a2c(config):{_LOAD}
+    left = config["steps"] - model.num_timesteps
+    callback = ReportToTune(2 * config["every"])
+    model.learn(left, callback=callback, reset_num_timesteps=False)
+""",
+            "The first report should come at",
+        ),
+        (
+            "does nothing after a pause",
+            f"""def train_a2c(config):{_LOAD}
+    if not checkpoint:
+        model.learn(config["steps"], callback=ReportToTune(config["every"]))
+""",
+            "reported nothing when it went on",
+        ),
     ],
     "fair_report": [
         (
@@ -377,6 +394,18 @@ WRONG = {
             "names only",
             "def lineage(exploits, member):\n    return [member]",
             "a list of pairs",
+        ),
+        (
+            "nothing of who never moved",
+            """def lineage(exploits, member):
+    path = []
+    for iteration, target, donor in reversed(exploits):
+        if target == member:
+            path.append((iteration, member))
+            member = donor
+    return [(0, member), *reversed(path)] if path else []
+""",
+            "never moved has one pair",
         ),
     ],
 }

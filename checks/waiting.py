@@ -2,7 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import psutil
+
+LOOK_S = 0.2  # how often it is asked whether the machine is busy
 
 Told = TypeVar("Told")
 
@@ -26,3 +30,24 @@ def newest(
         if told != before:
             since, asked = time.monotonic(), 0
     return told
+
+
+def in_time(wait: Callable[[float], Any], limit: float) -> bool:
+    """Wait for what a quiet machine does at once; a busy one gets up to four times as long.
+
+    Args:
+        wait: waits for at most so many seconds, and returns whether that was enough.
+        limit: seconds; one in which no core of this machine was idle counts as a quarter.
+
+    Returns:
+        Whether it came true within the limit.
+    """
+    left = limit
+    while left > 0:
+        began, idle = time.monotonic(), psutil.cpu_times().idle
+        if wait(LOOK_S):
+            return True
+        passed = time.monotonic() - began
+        all_busy = psutil.cpu_times().idle - idle < 0.05 * passed * psutil.cpu_count()
+        left -= passed / 4 if all_busy else passed
+    return False
