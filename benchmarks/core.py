@@ -22,9 +22,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from benchmarks.shared import execute, own_ray, report
-from helpers import paths
 
-NOTEBOOK = paths.NOTEBOOKS / "01_remote_tasks.ipynb"
+LAB = "01_remote_tasks"
 WAYS = ("row", "ray", "pool", "joblib")
 NAMES = {"row": "in a row", "ray": "Ray tasks", "pool": "ProcessPoolExecutor", "joblib": "joblib"}
 PROCESSES = WAYS[1:]
@@ -52,7 +51,7 @@ def measure(repeats: int, say: Callable[[str], None] = print) -> dict:
     import joblib
 
     cores = multiprocessing.cpu_count()
-    execute(NOTEBOOK, ["bubble", "lists"], lab)
+    execute(LAB, ["bubble", "lists"], lab)
     with contextlib.ExitStack() as stack:
         # A fork of a Ray driver, with the driver's threads, is not safe: the pool comes first.
         fork = multiprocessing.get_context("fork")
@@ -60,10 +59,10 @@ def measure(repeats: int, say: Callable[[str], None] = print) -> dict:
         list(pool.map(sort, [lab["lists"][0][:10]] * 100))
         parallel = stack.enter_context(joblib.Parallel(n_jobs=cores))
         stack.enter_context(own_ray(say))
-        execute(NOTEBOOK, ["init"], lab)
+        execute(LAB, ["init"], lab)
         ray = lab["ray"]
         stack.callback(ray.shutdown)
-        execute(NOTEBOOK, ["remote", "empty"], lab)
+        execute(LAB, ["remote", "empty"], lab)
 
         def ray_sorts(lists):
             return ray.get([lab["sort"].remote(numbers) for numbers in lists])

@@ -31,9 +31,8 @@ from pathlib import Path
 
 from benchmarks import annex
 from benchmarks.shared import execute, fit, machine, own_ray, report, say, silent_view
-from helpers import paths
 
-NOTEBOOK = paths.NOTEBOOKS / "12_tune_sb3.ipynb"
+LAB = "12_tune_sb3"
 WAYS = {
     "lab": "the lab's way on Ray Tune",
     "zoo": "rl_zoo3 -optimize, a thread a core",
@@ -178,7 +177,7 @@ def measure(trials: int, steps: int | None, repeats: int, say: Callable = say) -
     missing = ""
     with contextlib.ExitStack() as stack:
         stack.enter_context(own_ray(say))
-        execute(NOTEBOOK, ["problem", "evaluate", "falling-rate"], lab)
+        execute(LAB, ["problem", "evaluate", "falling-rate"], lab)
         lab.update(STEPS=steps or lab["STEPS"], EPISODES=EPISODES)
         # A fork of a Ray driver, with the driver's threads, is not safe: the pools come first.
         fork = multiprocessing.get_context("fork")
@@ -189,7 +188,7 @@ def measure(trials: int, steps: int | None, repeats: int, say: Callable = say) -
         for pool in pools.values():
             list(pool.map(warm_up, range(cores)))
         cells = ["init", "tell-tune", "bridge", "trainable", "space", "tuner"]
-        execute(NOTEBOOK, cells, lab)
+        execute(LAB, cells, lab)
         stack.callback(lab["ray"].shutdown)
         stack.callback(shutil.rmtree, lab["storage"], ignore_errors=True)
         exec(EVALUATED, lab)

@@ -24,9 +24,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from benchmarks.shared import execute, machine, own_ray, report, say
-from helpers import paths
 
-NOTEBOOK = paths.NOTEBOOKS / "09_searchers_and_schedulers.ipynb"
+LAB = "09_searchers_and_schedulers"
 PACKAGES = ("ray", "hyperopt", "optuna", "nevergrad", "zoopt", "bayesian-optimization")
 PACKAGES += ("ax-platform", "scikit-optimize")
 SAMPLES = 25
@@ -172,9 +171,7 @@ def race_schedulers(names, say) -> dict:
         def should_report(self, *_, **__):
             return False
 
-    execute(
-        NOTEBOOK, ["init", "samplers", "trainable-needs", "trainable", "race-needs", "race"], lab
-    )
+    execute(LAB, ["init", "samplers", "trainable-needs", "trainable", "race-needs", "race"], lab)
     lab["ui"] = SimpleNamespace(LivesView=Quiet)
     results = {}
     try:
@@ -189,7 +186,7 @@ def race_schedulers(names, say) -> dict:
                 if name == "resource changing":
                     change_resources()
                 else:
-                    execute(NOTEBOOK, SCHEDULERS[name], lab)
+                    execute(LAB, SCHEDULERS[name], lab)
             except Exception as error:
                 results[name] = {"missing": f"{type(error).__name__}: {error}"}
             else:

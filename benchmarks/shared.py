@@ -16,6 +16,7 @@ from unittest import mock
 
 import psutil
 
+from helpers import labs
 from launch import apart, session
 
 ENVIRONMENT = {
@@ -25,12 +26,12 @@ ENVIRONMENT = {
 }
 
 
-def execute(notebook: Path, ids: Sequence[str], namespace: dict) -> None:
-    """Execute cells of a notebook by their ids, in the order given; what they print is dropped."""
-    sources = {cell["id"]: cell["source"] for cell in json.loads(notebook.read_text())["cells"]}
+def execute(lab: str, ids: Sequence[str], namespace: dict) -> None:
+    """Execute cells of a lab by their ids, in the order given; what they print is dropped."""
+    sources = {cell["id"]: cell["source"] for cell in labs.read(lab)["cells"]}
     with contextlib.redirect_stdout(io.StringIO()):
         for name in ids:
-            exec(compile("".join(sources[name]), f"<cell {name}>", "exec"), namespace)
+            exec(compile(sources[name], f"<cell {name}>", "exec"), namespace)
 
 
 def say(sentence: str) -> None:

@@ -28,9 +28,8 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 from benchmarks.shared import execute, fit, machine, own_ray, report, say, silent_view
-from helpers import paths
 
-NOTEBOOK = paths.NOTEBOOKS / "08_tune_mnist_sweep.ipynb"
+LAB = "08_tune_mnist_sweep"
 SIZES = (10, 100)
 SMALL = 10  # samples
 WAYS = {
@@ -63,7 +62,7 @@ Sweep = list[Trial]
 
 def cells(*ids: str) -> None:
     """Execute cells of the notebook in the namespace `lab`."""
-    execute(NOTEBOOK, ids, lab)
+    execute(LAB, ids, lab)
 
 
 def iterations_of(sweep: Sweep, config: dict) -> int:

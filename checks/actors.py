@@ -530,7 +530,19 @@ def _start_error(actor, name: str, killed: int = 0) -> str:
 
     if not in_time(has_ended, INIT_S):
         return SILENT_START
-    return _death(actor) if "DEAD" in ends else ""
+    if "DEAD" in ends:
+        return _death(actor)
+    newest(lambda: _is_reachable(actor), bool, START_S)
+    return ""
+
+
+def _is_reachable(actor) -> bool:
+    """Whether this process knows too that the actor is there again: Ray tells its callers later."""
+    try:
+        ray.get(actor.__ray_ready__.remote())
+    except ray.exceptions.ActorUnavailableError:
+        return False
+    return True
 
 
 def _death(actor) -> str:

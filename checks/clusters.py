@@ -310,7 +310,7 @@ class _Ledger:
     def __init__(self, home):
         self._home = home  # the process that called the answer is left alone
         self._added, self._kept = 0, {}
-        self._begun, self._counted, self._told = Counter(), set(), set()
+        self._begun, self._counted, self._heard = Counter(), set(), set()
 
     def begin(self, part, caller):
         """Whether the process that counts this part shall die now."""
@@ -337,8 +337,8 @@ class _Ledger:
     @contextlib.contextmanager
     def _danger(self, caller, number):
         """Whether the ledger hears this number; afterwards the caller may be dead."""
-        first = caller != self._home and number not in self._told
-        self._told.add(number)
+        first = caller != self._home and number not in self._heard
+        self._heard.add(number)
         lost = first and number == NUMBERS[LOST_ON_THE_WAY]
         if lost:
             time.sleep(ON_THE_WAY_S)

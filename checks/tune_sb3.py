@@ -203,7 +203,7 @@ def fair_report(answer) -> str:
     """`fair_report(returns)` says what to report, or None to wait, so that ASHA keeps the best."""
     trials = _agents()
     best = max(trials, key=lambda name: np.mean(trials[name][-EPISODES:]))
-    reports = run_without_ray(_told, answer, trials)
+    reports = run_without_ray(_reported, answer, trials)
     if bad := [one for told in reports.values() for one in told if not _is_report(one)]:
         raise NotYet(
             'Return a dict with the number "mean_return", or None to report nothing this time; '
@@ -269,7 +269,7 @@ def _agents() -> dict[str, list[float]]:
     return dict(reversed(trials.items()))
 
 
-def _told(answer, trials):
+def _reported(answer, trials):
     """What the learner reports at each call of each trial."""
     ends = [EPISODES * call for call in range(1, CALLS + 1)]
     return {name: [answer(list(returns[:end])) for end in ends] for name, returns in trials.items()}

@@ -179,12 +179,12 @@ def wait_until_told(
         # the processes that they ran in, each in its own time.
         driver = next((row.parent_task_id for row in ours if row.task_id == mark), None)
         nested = any(row.parent_task_id != driver for row in wanted)
-        if driver and all(map(_told, wanted)) and (now - since > REPORT_S or not nested):
+        if driver and all(map(_is_complete, wanted)) and (now - since > REPORT_S or not nested):
             return wanted, []
         # Without the mark Ray is only late. Once it is there, what has not ended still runs.
         told_of_all = driver or len(rows) == MOST_ROWS
         if now > deadline + (0 if told_of_all else REPORT_LIMIT_S):
-            return wanted, sorted({row.name for row in wanted if not _told(row)}) or [
+            return wanted, sorted({row.name for row in wanted if not _is_complete(row)}) or [
                 "the last one"
             ]
         time.sleep(0.1)
@@ -202,7 +202,7 @@ def _without(rows: Sequence[TaskState], names: Sequence[str]) -> Sequence[TaskSt
     return [row for row in rows if not is_left_out(row)] if names else rows
 
 
-def _told(row) -> bool:
+def _is_complete(row) -> bool:
     """Whether a row is complete or never will be: its caller tells the end, its worker the rest."""
     if row.state != "FINISHED" or "task:execute" in phases(row):
         return row.state in ("FINISHED", "FAILED")

@@ -67,11 +67,11 @@ class Live(anywidget.AnyWidget):
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._views: dict[str, int] = {}  # the latest page -> how often it shows this
-        self.on_msg(self._told)
+        self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
         try:
-            return self._see_in_time().as_text()
+            return self._see_within_limit().as_text()
         except Exception as error:
             return _said(error)
 
@@ -99,7 +99,7 @@ class Live(anywidget.AnyWidget):
         """Look no more: the thread ends at once, or after the look that it is at."""
         self._stop.set()
 
-    def _told(self, _, content: dict, buffers) -> None:
+    def _on_message(self, _, content: dict, buffers) -> None:
         """A page begins or ceases to show this widget."""
         page = content["page"]
         if content["shown"] < 0 and page not in self._views:
@@ -121,7 +121,7 @@ class Live(anywidget.AnyWidget):
             shown = []
         _cells[cell] = (run, [*shown, self])
 
-    def _see_in_time(self) -> View:
+    def _see_within_limit(self) -> View:
         """A look, in a thread of its own: Ray's functions never return if it is killed meanwhile.
 
         Raises:
@@ -146,7 +146,7 @@ class Live(anywidget.AnyWidget):
         while not stop.is_set():
             began, pause = time.monotonic(), EVERY_S
             try:
-                drawn = self._see_in_time().as_html()
+                drawn = self._see_within_limit().as_html()
             except Exception as error:  # whatever it is: a thread has nobody else to tell
                 if isinstance(error, Soon):
                     failing_since = None

@@ -18,8 +18,8 @@ from helpers.ui.state import (
     ask,
     attempts,
     here,
-    in_time,
     is_driver,
+    until_complete,
 )
 
 MATCHES = 20  # tasks that a search by name shows
@@ -184,7 +184,9 @@ def _listed(what: str, value: str, all_jobs: bool) -> list:
 
 
 def _task_card(task_id: str) -> Card:
-    found = in_time(lambda: attempts(task_id), lambda rows: bool(rows) and all(map(_told, rows)))
+    found = until_complete(
+        lambda: attempts(task_id), lambda rows: bool(rows) and all(map(_has_phases, rows))
+    )
     if not found:
         return Card(
             f"Ray knows no task {task_id}. It forgets the oldest when there are very many, and an "
@@ -219,7 +221,7 @@ def _task_card(task_id: str) -> Card:
     return card
 
 
-def _told(task) -> bool:
+def _has_phases(task) -> bool:
     """Whether the worker has told its part too, where there is one."""
     return task.state != "FINISHED" or bool(observe.phases(task))
 
@@ -300,7 +302,7 @@ def _objects(query: str, all_jobs: bool) -> Card:
         return Card("")
     if not found or len(found[0]) != OBJECT_ID:
         return _tasks(found[0] if found else query, all_jobs)
-    rows = in_time(lambda: ask(get_objects, found[0]) or [], bool)
+    rows = until_complete(lambda: ask(get_objects, found[0]) or [], bool)
     task_id = found[0][:TASK_ID]
     link = [] if is_driver(task_id) else [("the task behind it", task_id)]
     if not rows:

@@ -168,7 +168,7 @@ def actor_name(row) -> str:
     return f"{row.class_name.rpartition('.')[2]} {row.name or ''}".strip()
 
 
-def in_time(look: Callable, complete: Callable[[object], bool]):
+def until_complete(look: Callable, complete: Callable[[object], bool]):
     """What `look` returns once it is complete, or after `LATE_S` what there is then."""
     deadline = time.monotonic() + LATE_S
     while not complete(found := look()) and time.monotonic() < deadline:

@@ -19,7 +19,6 @@ import time
 import pytest
 
 from benchmarks.shared import execute
-from helpers import paths
 
 TRIALS, ITERATIONS, KILLS, LIMIT_S = 12, 12, 10, 300
 CELLS = ["problem", "save-load", "fates", "train", "draft", "whole-files"]  # of the lab
@@ -36,7 +35,7 @@ def drive(folder: str, name: str) -> None:
     os.dup2(file, 2)
     faulthandler.dump_traceback_later(LIMIT_S / 2)  # where it hangs, should it hang
     lab = {"__name__": "__main__", "os": os, "time": time}  # so its functions travel by value
-    execute(paths.NOTEBOOKS / "10_checkpoints_and_resume.ipynb", CELLS, lab)
+    execute("10_checkpoints_and_resume", CELLS, lab)
     lab["MOVES"] = 4_000
 
     class Diary(tune.Callback):
