@@ -43,9 +43,10 @@ def clone(tmp_path):
     root = tmp_path.resolve()
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(paths.ROOT / name, root)
-    (root / "helpers").mkdir()
-    for name in ("__init__.py", "doctor.py", "install.py", "paths.py"):
-        shutil.copy(paths.ROOT / "helpers" / name, root / "helpers")
+    for folder, names in {"helpers": ("paths",), "launch": ("doctor", "install")}.items():
+        (root / folder).mkdir()
+        for name in ("__init__", *names):
+            shutil.copy(paths.ROOT / folder / f"{name}.py", root / folder)
     # With this the doctor asks for no space on this disk.
     (root / ".venv/lib/python3/site-packages/ray_labs-0.dist-info").mkdir(parents=True)
     (root / ".venv/bin").mkdir()
