@@ -530,9 +530,10 @@ def _start_error(actor, name: str, killed: int = 0) -> str:
 
     if not in_time(has_ended, INIT_S):
         return SILENT_START
-    if "DEAD" in ends:
+    try:  # what is listed as alive may have raised in __init__ all the same
+        newest(lambda: _is_reachable(actor), bool, START_S)
+    except ray.exceptions.ActorDiedError:
         return _death(actor)
-    newest(lambda: _is_reachable(actor), bool, START_S)
     return ""
 
 
