@@ -519,14 +519,13 @@ def _start_error(actor, name: str, killed: int = 0) -> str:
     It is SILENT_START where __init__ was still running after INIT_S. `killed` is the process that
     was ended.
     """
-    ends = []
 
     def has_ended(seconds):
         for row in observe.actors(name=name):
             if row.state == "DEAD" or (row.state == "ALIVE" and row.pid != killed):
-                ends.append(row.state)
-        time.sleep(0 if ends else min(seconds, 0.05))
-        return ends
+                return True
+        time.sleep(min(seconds, 0.05))
+        return False
 
     if not in_time(has_ended, INIT_S):
         return SILENT_START

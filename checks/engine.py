@@ -52,7 +52,7 @@ class NotYet(Exception):
 
 
 class CannotJudge(Exception):
-    """What a check raises where a program is missing that it judges with; it says which.
+    """What a check raises where the machine keeps it from judging; it says what is in the way.
 
     The exercise stays *not started*.
     """

@@ -52,7 +52,7 @@ def connected() -> str:
     try:
         address = get_runtime_context().gcs_address
         host, _, port = address.rpartition(":")
-        if not local.accepts(host, int(port), REACH_S):
+        if not local.accepts(host.strip("[]"), int(port), REACH_S):
             raise ConnectionError(f"nothing listens at {address}")
     except (RaySystemError, ConnectionError) as error:
         through_client = ray.util.client.ray.is_connected()
