@@ -27,24 +27,21 @@ def episode_returns(answer) -> str:
             "EpisodeReturns should be a class derived from BaseCallback; this is something else."
         )
     steps = 900
-    kept, real, ran = run_without_ray(_episode_returns, answer, steps, limit=30.0)
-    if ran < steps:
+    seen = run_without_ray(_episode_returns, answer, steps, limit=30.0)
+    if seen.steps < steps:
         raise NotYet(
-            f"Training ended after {ran} of {steps} steps. Stable-Baselines3 goes on only while "
-            "_on_step returns True; a function without return returns None."
+            f"Training ended after {seen.steps} of {steps} steps. Stable-Baselines3 goes on only "
+            "while _on_step returns True; a function without return returns None."
         )
-    if kept is None:
+    if seen.kept is None:
         raise NotYet("After training your callback has no list `returns`. Make it in __init__.")
-    if kept == SHARED:
+    if seen.shared:
         raise NotYet(
             "A second callback has the first one's list: yours belongs to the class. Make it in "
             "__init__, as self.returns."
         )
-    _are_returns(kept, real)
-    return f"{len(real)} episodes in three environments, each once, in their order."
-
-
-SHARED = "the list of another one"
+    _are_returns(seen.kept, seen.real)
+    return f"{len(seen.real)} episodes in three environments, each once, in their order."
 
 
 class _Ended(NamedTuple):
@@ -116,18 +113,26 @@ class _Counted(gym.Env):
         return np.zeros(1, np.float32), float(self.rewards[-1]), over, False, {}
 
 
+class _Trained(NamedTuple):
+    """An agent trained with the answer as its callback, and what that kept."""
+
+    kept: list[float] | None
+    shared: bool  # whether a second callback has the same list
+    real: list[_Ended]  # the episodes that ended
+    steps: int  # that the agent took
+
+
 def _episode_returns(answer, steps):
-    """What the callback kept, the episodes that ended, and how many steps the agent took."""
     real, numbers = [], iter(range(3))
     env = make_vec_env(lambda: _Counted(next(numbers), real), 3)
     model = A2C("MlpPolicy", env, n_steps=5, device="cpu")
     callback, other = answer(), answer()
     model.learn(steps, callback=callback)
     kept = getattr(callback, "returns", None)
+    shared = kept is not None and kept is getattr(other, "returns", None)
     if kept is not None:
-        shared = kept is getattr(other, "returns", None)
-        kept = SHARED if shared else [float(one) for one in kept]
-    return kept, real, model.num_timesteps
+        kept = [float(one) for one in kept]
+    return _Trained(kept, shared, real, model.num_timesteps)
 
 
 def _same(one, other) -> bool:

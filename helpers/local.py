@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import time
 import urllib.request
@@ -41,6 +42,12 @@ def accepts(host: str, port: int, timeout: float = 3) -> bool:
     except OSError:
         return False
     return True
+
+
+def host_and_port(address: str) -> tuple[str, int] | None:
+    """The two parts of `host:port`, an IPv6 host without its brackets; None for anything else."""
+    found = re.fullmatch(r"(\[.+\]|[^:/]+):(\d+)", address)
+    return (found[1].strip("[]"), int(found[2])) if found else None
 
 
 def get(url: str, headers: dict[str, str] | None = None) -> bytes:

@@ -155,8 +155,8 @@ def reach(address: str, timeout: float = 3) -> None:
 
     Only `host:port` and `ray://host:port` can be looked at from here; others pass.
     """
-    match = re.fullmatch(r"(?:ray://)?(\[.+\]|[^:/]+):(\d+)", address)
-    if match and not local.accepts(match[1].strip("[]"), int(match[2]), timeout):
+    place = local.host_and_port(address.removeprefix("ray://"))
+    if place and not local.accepts(*place, timeout):
         raise SessionError(
             f"RAY_ADDRESS is {address}, but no Ray answers there. Start that cluster, correct the "
             "address, or `unset RAY_ADDRESS` to have a Ray of your own."

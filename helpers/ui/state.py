@@ -51,14 +51,15 @@ def connected() -> str:
         raise Unavailable(NOT_RUNNING)
     try:
         address = get_runtime_context().gcs_address
-        host, _, port = address.rpartition(":")
-        if not local.accepts(host.strip("[]"), int(port), REACH_S):
+        place = local.host_and_port(address)
+        if not local.accepts(*place, REACH_S):
             raise ConnectionError(f"nothing listens at {address}")
     except (RaySystemError, ConnectionError) as error:
         through_client = ray.util.client.ray.is_connected()
         raise Unavailable(OUT_OF_REACH if through_client else ENDED) from error
     named = os.environ.get("RAY_ADDRESS", "")
-    if ":" in named and "://" not in named and _resolved(named) != _resolved(address):
+    other = local.host_and_port(named)
+    if other and _resolved(*other) != _resolved(*place):
         raise Unavailable(
             f"This notebook uses the Ray at {address}, but RAY_ADDRESS names {named}, and Ray's "
             'state API would ask that one. Run del os.environ["RAY_ADDRESS"], then ask again.'
@@ -66,9 +67,8 @@ def connected() -> str:
     return address
 
 
-def _resolved(address: str) -> tuple[str, str]:
-    """Host and port of an address, the host as a number where it has one."""
-    host, _, port = address.rpartition(":")
+def _resolved(host: str, port: int) -> tuple[str, int]:
+    """The same, the host as a number where it has one."""
     with contextlib.suppress(OSError):
         host = socket.gethostbyname(host)
     return host, port

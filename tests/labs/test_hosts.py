@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 
 import psutil
 import pytest
@@ -13,6 +15,7 @@ from tests.support.environment import without_ray
 
 UNCHANGED = [lab for lab in labs.NAMES if labs.about(lab)["hosts"]]
 WHY_NOT = hosts.missing()
+LIMIT_S = 120  # for hosts to start or to end, which takes some seconds on two quiet cores
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,10 +35,36 @@ def run_on_hosts(*command: str) -> str:
         env=without_ray(),
     )
     assert ran.returncode == 0, ran.stdout[-5_000:]
-    everybody = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
-    left = [" ".join(own) for own in everybody if any(hosts.HEAD in word for word in own)]
-    assert not left
+    assert not processes_of_hosts()
     return ran.stdout
+
+
+def processes_of_hosts() -> list[str]:
+    """The command lines that name the head of the three hosts."""
+    everybody = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return [" ".join(own) for own in everybody if any(hosts.HEAD in word for word in own)]
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def test_they_end_with_the_process_that_started_them():
+    starting = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    command = [sys.executable, "-m", "tests.support.hosts", "sleep", "infinity"]
+    starter = subprocess.Popen(
+        [sys.executable, "-c", starting, *command], cwd=paths.ROOT, env=without_ray()
+    )
+    try:
+        wait_until(lambda: any("gcs_server" in own for own in processes_of_hosts()), "no Ray")
+        assert starter.poll() is None
+    finally:
+        starter.kill()
+        starter.wait()
+    wait_until(lambda: not processes_of_hosts(), "hosts are left")
 
 
 def test_labs_run_unchanged():

@@ -1,7 +1,7 @@
 """`make install` takes the best way to install that works, and says so where it takes another.
 
 Stand-ins for `.venv/bin/python` and `uv` write down how they are called and fail where they are
-told to; the Makefile and `helpers/install.py` are the real ones.
+told to; the Makefile and `launch/install.py` are the real ones.
 """
 
 import shutil

@@ -239,6 +239,19 @@ def test_a_dead_address_is_a_sentence_at_once(scheme, monkeypatch):
     assert "no Ray answers there" in session.describe()
 
 
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [
+        ("head.example:6379", ("head.example", 6379)),
+        ("[::1]:6379", ("::1", 6379)),
+        ("auto", None),
+        ("http://127.0.0.1:8265", None),
+    ],
+)
+def test_the_parts_of_an_address(address, parts):
+    assert local.host_and_port(address) == parts
+
+
 def test_addresses_without_a_port_pass():
     for address in ("auto", "local"):
         session.reach(address)

@@ -1,9 +1,9 @@
 """Three hosts on this machine, made of Linux namespaces, with one Ray over all of them.
 
 `python -m tests.support.hosts COMMAND ...` makes them, runs the command on the head, where
-RAY_ADDRESS names the cluster, and takes everything down with the command. Its exit status is the
-command's. A line `end host 3` among what the command prints ends that host at once, as a loss of
-power would.
+RAY_ADDRESS names the cluster, and takes everything down with the command, or with the process that
+started it. Its exit status is the command's. A line `end host 3` among what the command prints ends
+that host at once, as a loss of power would.
 
 A host has an address, processes and shared memory of its own; the disk is shared, as on many
 clusters. No way leads from there to a network. Root is not needed where the kernel lets users
@@ -28,7 +28,7 @@ from helpers import local
 HEAD, *OTHERS = ADDRESSES = ["10.77.0.1", "10.77.0.2", "10.77.0.3"]
 PORT = 6379
 OWN = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]  # of unshare
-ALONE = ["unshare", "--user", "--map-root-user", *OWN]
+ALONE = ["setpriv", "--pdeathsig=KILL", "unshare", "--user", "--map-root-user", *OWN]
 SIZE = ["--num-cpus=2", "--memory=2000000000", "--object-store-memory=500000000"]  # of each host
 MOUNTED = 'echo made; read go; mount -t tmpfs tmpfs /dev/shm && exec "$@"'
 ALL_THERE = """
@@ -43,8 +43,8 @@ while (there := sum(node["Alive"] for node in ray.nodes())) < 3:
 
 def missing() -> str | None:
     """Why hosts cannot be made here, or None."""
-    if not all(map(shutil.which, ("unshare", "nsenter", "ip"))):
-        return "it needs Linux with the commands unshare, nsenter and ip"
+    if not all(map(shutil.which, ("setpriv", "unshare", "nsenter", "ip"))):
+        return "it needs Linux with the commands setpriv, unshare, nsenter and ip"
     bridge = "ip link add hosts type bridge && mount -t tmpfs tmpfs /dev/shm"
     tried = subprocess.run([*ALONE, "sh", "-c", bridge], capture_output=True, text=True)
     return tried.stderr.strip() if tried.returncode else None
@@ -131,9 +131,7 @@ def main() -> None:
     command = sys.argv[1:]
     if command[:1] == ["--inside"]:
         sys.exit(inside(command[1:]))
-    os.execvp(
-        "unshare", [*ALONE, sys.executable, "-m", "tests.support.hosts", "--inside", *command]
-    )
+    os.execvp(ALONE[0], [*ALONE, sys.executable, "-m", "tests.support.hosts", "--inside", *command])
 
 
 if __name__ == "__main__":
