@@ -118,14 +118,16 @@ def lanes(tasks: Sequence[Task], row: Callable, overlap_s: float = 0.0) -> list[
 
 
 def actors(**fields: str) -> list[ActorState]:
-    """The state API's rows of the actors whose fields have these values, the dead ones included.
+    """The state API's rows of this job's actors whose fields have these values, dead ones included.
 
     Args:
-        fields: `name`, `class_name`, `state`, `job_id` or another that the state API filters by.
+        fields: `name`, `class_name`, `state` or another that the state API filters by.
     """
-    filters = [(field, "=", value) for field, value in fields.items()]
-    address = ray.get_runtime_context().gcs_address
-    return list_actors(address=address, filters=filters, detail=True, limit=MOST_ROWS)
+    # Ray's head picks out a job's actors, and hands all of those to the dashboard.
+    here = ray.get_runtime_context()
+    filters = [("job_id", "=", here.get_job_id())]
+    filters += [(field, "=", value) for field, value in fields.items()]
+    return list_actors(address=here.gcs_address, filters=filters, detail=True, limit=MOST_ROWS)
 
 
 MARK = "_last"
