@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from helpers import paths
-from helpers.labs import NAMES, about, exercises, read
+from helpers.labs import NAMES, about, exercises, needing, read
 from tests.support.environment import without_ray
 
 STRIP = "jupyter nbconvert --clear-output --inplace notebooks/*.ipynb"
@@ -103,6 +103,15 @@ def test_links_lead_somewhere(lab):
         for target in re.findall(r"\]\(([^)#]+)", cell["source"]):
             if cell["cell_type"] == "markdown" and not target.startswith("http"):
                 assert (paths.NOTEBOOKS / target).exists(), target
+
+
+def test_a_lab_that_loads_mnist_says_that_it_needs_it():
+    """The launcher reads it there, and tells those who have no MNIST which labs are left."""
+    code = {
+        lab: [c["source"] for c in read(lab)["cells"] if c["cell_type"] == "code"] for lab in NAMES
+    }
+    loading = [lab for lab in NAMES if any("mnist.load(" in source for source in code[lab])]
+    assert loading and loading == needing("mnist")
 
 
 def test_a_lab_starts_its_own_ray_where_there_is_none(tmp_path):
