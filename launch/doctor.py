@@ -211,6 +211,13 @@ def check_gpu(gpus: list) -> Finding:
     return Finding(True, f"GPU: {', '.join(gpus)}" if gpus else "no GPU, and no lab needs one")
 
 
+def check_openmp(found: bool) -> Finding:
+    """`found`: whether macOS has the library that XGBoost and LightGBM bring along elsewhere."""
+    if found:
+        return Finding(True, "libomp, for XGBoost and LightGBM")
+    return Finding(False, "no libomp, so XGBoost and LightGBM do not load", "`brew install libomp`")
+
+
 def check_rays(owners: list, user: str) -> Finding:
     """`owners`: the user of each Ray head that runs on this machine. Never a fault."""
     if not owners:
@@ -247,6 +254,7 @@ def _looks() -> list:
         lambda: check_proxies(os.environ),
         mnist,
         lambda: check_gpu(_gpus()),
+        *([lambda: check_openmp(_openmp())] if sys.platform == "darwin" else []),
         lambda: check_rays(_ray_owners(), getpass.getuser()),
     ]
 
@@ -326,6 +334,12 @@ def _gpus() -> list:
     except subprocess.TimeoutExpired:
         return []
     return answer.stdout.decode().splitlines() if answer.returncode == 0 else []
+
+
+def _openmp(prefixes: tuple = ("/opt/homebrew", "/usr/local", "/opt/local")) -> bool:
+    """Whether Homebrew or MacPorts has installed OpenMP's library."""
+    places = ("opt/libomp/lib/libomp.dylib", "lib/libomp/libomp.dylib")
+    return any(Path(prefix, place).exists() for prefix in prefixes for place in places)
 
 
 def _ray_owners() -> list:

@@ -38,6 +38,7 @@ CORPORATE = {"https_proxy": "http://me:secret@proxy.corp:3128"}
         (doctor.check_shm(None, "linux"), "Ray cannot start", True),
         (doctor.check_disk("Ray", HERE, 1.9e9), "1.9 GB of disk free for Ray", False),
         (doctor.check_disk("Ray", HERE, 0), "0.0 GB of disk free for Ray", True),
+        (doctor.check_openmp(False), "do not load: `brew install libomp`", False),
         (doctor.check_mnist(["a", "b"], HERE), "in /somewhere (a, b): run `make install`", False),
     ],
 )
@@ -63,6 +64,7 @@ def test_a_fault_is_named_with_what_to_do(finding, says, blocking):
         (doctor.check_ports([]), "6379, 8265, 8888 are free"),
         (doctor.check_ports([8888]), "8888 (Jupyter); a new lab takes another by itself"),
         (doctor.check_mnist([], HERE), "MNIST"),
+        (doctor.check_openmp(True), "libomp, for XGBoost"),
         (doctor.check_gpu([]), "no GPU"),
         (doctor.check_gpu(["NVIDIA H200"]), "GPU: NVIDIA H200"),
         (doctor.check_rays([], "me"), "no Ray"),
@@ -247,3 +249,10 @@ BEFORE_INSTALL = ["helpers/__init__.py", "helpers/paths.py", "launch/__init__.py
 def test_an_old_python_can_read_it(file):
     source = (ROOT / file).read_text()
     ast.parse(source, feature_version=(3, 8))
+
+
+def test_openmp_is_found_where_homebrew_puts_it(tmp_path):
+    assert not doctor._openmp((str(tmp_path),))
+    (tmp_path / "opt/libomp/lib").mkdir(parents=True)
+    (tmp_path / "opt/libomp/lib/libomp.dylib").touch()
+    assert doctor._openmp((str(tmp_path),))
