@@ -6,6 +6,7 @@ import sys
 import tomllib
 
 from helpers import paths
+from launch import install
 
 
 def _name(requirement: str) -> str:
@@ -14,7 +15,7 @@ def _name(requirement: str) -> str:
 
 def _pins(lines) -> dict[str, str]:
     pinned = [line.strip() for line in lines if "==" in line and not line.startswith("#")]
-    return {_name(line): line.partition("==")[2] for line in pinned}
+    return {_name(line): line.partition("==")[2].partition(";")[0] for line in pinned}
 
 
 PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
@@ -45,6 +46,12 @@ def test_conda_takes_a_python_that_the_project_allows():
     python = next(line for line in CONDA if line.startswith("python="))
     lowest = PROJECT["requires-python"].removeprefix(">=")
     assert python.removeprefix("python=").split(".") >= lowest.split(".")
+
+
+def test_every_extra_is_installed_and_in_the_image():
+    image = re.search(r'-e "\.\[(.+)\]"', (paths.ROOT / "deploy/Dockerfile").read_text())[1]
+    assert {*install.EXTRAS.split(","), "bohb"} == EXTRAS.keys()
+    assert {*image.split(","), "bohb", "test"} == EXTRAS.keys()
 
 
 def test_no_file_names_where_packages_come_from():
