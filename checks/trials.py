@@ -1,7 +1,10 @@
-"""What the checks of Tune's labs share: a real trial, and pretended ones under a scheduler."""
+"""What the checks of Tune's labs share: a real trial, and pretended ones."""
 
 import os
+import sys
 from collections.abc import Callable
+from typing import Any, NamedTuple
+from unittest import mock
 
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -92,3 +95,39 @@ def lifespans(scheduler: TrialScheduler, trials: dict[str, list[dict | None]]) -
             if scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP:
                 running.remove(trial)
     return steps
+
+
+class Reported(NamedTuple):
+    """One report of a trainable: its metrics, and what the check saw at that moment."""
+
+    metrics: dict
+    seen: Any
+
+
+def reports(train: Callable[[], Any], look: Callable[[str | None], Any]) -> list[Reported]:
+    """Call a trainable with nobody but the check to listen to it: no Tune, no process of a trial.
+
+    Args:
+        train: unpacks a trainable and calls it. Unpacked before, one that has imported
+            `tune.report` by name would call the real one.
+        look: called at each report with the folder of its checkpoint, or None if it has none.
+
+    Returns:
+        What it reported, in order.
+
+    Raises whatever the trainable raised.
+    """
+    heard: list[Reported] = []
+
+    def report(metrics: dict, *, checkpoint: tune.Checkpoint | None = None) -> None:
+        if checkpoint is None:
+            seen = look(None)
+        else:
+            with checkpoint.as_directory() as folder:
+                seen = look(folder)
+        heard.append(Reported(dict(metrics), seen))
+
+    home = sys.modules[tune.report.__module__]
+    with mock.patch.object(tune, "report", report), mock.patch.object(home, "report", report):
+        train()
+    return heard
