@@ -108,7 +108,9 @@ def exercise(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
 
     Args:
         check: takes the learner's object; returns a sentence, for an answer that is right, or
-            raises `NotYet`. Its module's name is the lab's, its own name the exercise's.
+            raises `NotYet`. Its module's name is the lab's, its own name the exercise's. Modules
+            that the module lists in `PRELOAD` are imported beforehand where answers run without
+            Ray.
 
     Returns:
         A function of the learner's object. It records the verdict in `checks.progress` and
@@ -123,7 +125,8 @@ def exercise(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
             raise ExerciseNotDone(f"{check.__name__} is {verdict!r}")
         return verdict
 
-    _forks.set_forkserver_preload(["checks.no_ray", check.__module__, "checks.warm_torch"])
+    slow = check.__globals__.get("PRELOAD", [])
+    _forks.set_forkserver_preload(["checks.no_ray", check.__module__, *slow, "checks.warm_torch"])
     return judge
 
 

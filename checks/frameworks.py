@@ -12,6 +12,8 @@ from checks.engine import NotYet, exercise, run_without_ray, show
 from checks.trials import Reported, reports
 from helpers import plots
 
+PRELOAD = ["checks.warm_keras"]  # by the engine; not here, where it would slow down the notebook
+
 # --- train_in_steps ---
 
 STEPS, ROWS = 3, 60
@@ -381,7 +383,6 @@ def _fitted(answer: bytes) -> tuple[list[Reported], list[float]]:
     A report's `seen` is whether its checkpoint's model is that of the moment, or what files there
     are instead of one.
     """
-    os.environ["KERAS_BACKEND"] = "torch"  # before the answer is unpacked, which imports Keras
     import keras
 
     keras.utils.set_random_seed(14)

@@ -29,7 +29,7 @@ from helpers.paths import CONSTRAINTS, DATA, ROOT
 
 GIB = 2**30
 PYTHON_WANTED = (3, 11)
-INSTALL_BYTES = 10e9  # .venv takes up to 7.9 GB, and pip unpacks beside it
+INSTALL_BYTES = 10e9  # .venv takes up to 8.2 GB, and pip unpacks beside it
 WORK_BYTES = 2e9  # for checkpoints in the clone, and for Ray's logs and spilled objects
 SHM_BYTES = 1e9
 MEMORY_BYTES = 2 * GIB
