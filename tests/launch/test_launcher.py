@@ -21,6 +21,12 @@ STARTING = 240  # seconds; 20 on two quiet cores
 CLOSING = 150  # seconds; 4 on two quiet cores
 
 
+def _as_in_a_terminal() -> None:
+    """Under nohup, or in a script's background, the launcher rightly ignores these signals."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Lab:
     """A launcher run as a learner runs it, with its output in a file."""
 
@@ -34,8 +40,7 @@ class Lab:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # Under nohup it would be ignored, and rightly so by the launcher.
-                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+                preexec_fn=_as_in_a_terminal,
             )
 
     @property
