@@ -80,6 +80,14 @@ def play(lab: str, asked: frozenset[tuple[str, str]]) -> dict[tuple[str, str], t
     }
 
 
+def verdicts(lab: str, asked: frozenset[tuple[str, str]]) -> dict[tuple[str, str], tuple]:
+    """What `play` returned, or raised again if the lab failed."""
+    played = play(lab, asked)
+    if isinstance(played, Exception):
+        raise played
+    return played
+
+
 def _imports(source: str) -> str:
     return "\n".join(line for line in source.splitlines() if line.startswith(("from", "import")))
 
@@ -142,10 +150,7 @@ def _skip_where_it_cannot_be_judged(lab: str) -> None:
 @pytest.mark.parametrize(("lab", "exercise", "answer", "expected"), list(rows()))
 def test_verdict(lab, exercise, answer, expected, asked, course, record_property):
     _skip_where_it_cannot_be_judged(lab)
-    verdicts = play(lab, asked[lab])
-    if isinstance(verdicts, Exception):
-        raise verdicts
-    verdict, seconds = verdicts[exercise, answer]
+    verdict, seconds = verdicts(lab, asked[lab])[exercise, answer]
     status, _, sentence = verdict.partition(": ")
     if answer == "the stub":
         assert status.endswith("not started")
@@ -168,10 +173,7 @@ def test_every_sentence_has_an_answer(lab, asked, course):
     every = {(ex.name, name) for ex in exercises(lab) for name, *_ in answers(lab, ex)}
     if asked[lab] != every:
         pytest.skip(f"only some of lab {lab[:2]}'s answers are played in this run")
-    played = play(lab, asked[lab])
-    if isinstance(played, Exception):
-        raise played
-    said = "\n".join(verdict for verdict, _ in played.values())
+    said = "\n".join(verdict for verdict, _ in verdicts(lab, asked[lab]).values())
     assert [text for text, pattern in sentences(lab).items() if not pattern.search(said)] == []
 
 

@@ -1,5 +1,7 @@
 """Answers to the exercises of lab 10."""
 
+from tests.support.changed import changed
+
 _BEGINS = 'position, generator, ran = restored() or (0.0, np.random.default_rng(config["seed"]), 0)'
 _SAVES = 'Path(folder, "state.pkl").write_bytes(pickle.dumps((self.position, self.generator)))'
 _LOADS = 'self.position, self.generator = pickle.loads(Path(folder, "state.pkl").read_bytes())'
@@ -39,18 +41,11 @@ _STOPPER = """class NoProgress(tune.Stopper):
         return False"""
 
 
-def _changed(answer: str, *changes: tuple[str, str]) -> str:
-    for old, new in changes:
-        assert old in answer, old
-        answer = answer.replace(old, new)
-    return answer
-
-
 WRONG = {
     "train_noisy": [
         (
             "forgets the generator",
-            _changed(
+            changed(
                 _NOISY,
                 (
                     _BEGINS,
@@ -63,7 +58,7 @@ WRONG = {
         ),
         (
             "no checkpoint",
-            _changed(
+            changed(
                 _NOISY,
                 (
                     'report({"position": position}, (position, generator, step))',
@@ -74,7 +69,7 @@ WRONG = {
         ),
         (
             "counts from zero again",
-            _changed(_NOISY, ("range(ran + 1, ", "range(1, ")),
+            changed(_NOISY, ("range(ran + 1, ", "range(1, ")),
             "Save how many steps are done",
         ),
         (
@@ -89,7 +84,7 @@ WRONG = {
         ),
         (
             "reports before the step",
-            _changed(
+            changed(
                 _NOISY,
                 (
                     "        position += generator.normal()\n"
@@ -102,46 +97,46 @@ WRONG = {
         ),
         (
             "reports at the end",
-            _changed(_NOISY, ("        report(", "    report(")),
+            changed(_NOISY, ("        report(", "    report(")),
             "Your first positions are",
         ),
         (
             "reports nothing",
-            _changed(
+            changed(
                 _NOISY, ('report({"position": position}, (position, generator, step))', "pass")
             ),
             "Tune received no result",
         ),
         (
             "another name",
-            _changed(_NOISY, ('"position": position', '"height": position')),
+            changed(_NOISY, ('"position": position', '"height": position')),
             "Each report should hold `position`",
         ),
         (
             "a third of the steps",
-            _changed(_NOISY, ('config["steps"] + 1', 'config["steps"] // 3 + 1')),
+            changed(_NOISY, ('config["steps"] + 1', 'config["steps"] // 3 + 1')),
             "Report after every step",
         ),
         (
             "believes that all is done",
-            _changed(
+            changed(
                 _NOISY, ("(position, generator, step)", '(position, generator, config["steps"])')
             ),
             "How many steps does it believe are done",
         ),
         (
             "forgets the position",
-            _changed(_NOISY, ("(position, generator, step)", "(0.0, generator, step)")),
+            changed(_NOISY, ("(position, generator, step)", "(0.0, generator, step)")),
             "Save the position too",
         ),
         (
             "ends one step early",
-            _changed(_NOISY, ("generator, step)", "generator, step + 1)")),
+            changed(_NOISY, ("generator, step)", "generator, step + 1)")),
             "Save how many steps are done",
         ),
         (
             "a generator of another seed",
-            _changed(
+            changed(
                 _NOISY,
                 ("(position, generator, step)", "(position, np.random.default_rng(step), step)"),
             ),
@@ -151,7 +146,7 @@ WRONG = {
     "walker": [
         (
             "forgets the generator",
-            _changed(
+            changed(
                 _WALKER,
                 ("pickle.dumps((self.position, self.generator))", "pickle.dumps(self.position)"),
                 ("self.position, self.generator = pickle", "self.position = pickle"),
@@ -160,7 +155,7 @@ WRONG = {
         ),
         (
             "forgets the position",
-            _changed(
+            changed(
                 _WALKER,
                 ("pickle.dumps((self.position, self.generator))", "pickle.dumps(self.generator)"),
                 ("self.position, self.generator = pickle", "self.generator = pickle"),
@@ -169,15 +164,14 @@ WRONG = {
         ),
         (
             "loads into local names",
-            _changed(
-                _WALKER,
-                ("self.position, self.generator = pickle", "position, generator = pickle"),
+            changed(
+                _WALKER, ("self.position, self.generator = pickle", "position, generator = pickle")
             ),
             "The copy began from zero",
         ),
         (
             "keeps it in memory",
-            _changed(
+            changed(
                 _WALKER,
                 (
                     _SAVES,
@@ -188,19 +182,19 @@ WRONG = {
         ),
         (
             "returns a number",
-            _changed(_WALKER, ('return {"position": self.position}', "return self.position")),
+            changed(_WALKER, ('return {"position": self.position}', "return self.position")),
             "should return a dict",
         ),
         (
             "a function's names",
-            _changed(
+            changed(
                 _WALKER, ("def save_checkpoint", "def save_state"), ("def load_", "def restore_")
             ),
             "no save_checkpoint and no load_checkpoint",
         ),
         (
             "a new generator each step",
-            _changed(
+            changed(
                 _WALKER,
                 ("self.generator.normal()", 'np.random.default_rng(self.config["seed"]).normal()'),
             ),
@@ -208,17 +202,17 @@ WRONG = {
         ),
         (
             "no Trainable",
-            _changed(_WALKER, ("(tune.Trainable)", "")),
+            changed(_WALKER, ("(tune.Trainable)", "")),
             "derived from tune.Trainable",
         ),
         (
             "begins anew when it saves",
-            _changed(_WALKER, (_SAVES, _SAVES + "\n        self.position = 0.0")),
+            changed(_WALKER, (_SAVES, _SAVES + "\n        self.position = 0.0")),
             "Saving should change nothing",
         ),
         (
             "a generator of another seed",
-            _changed(
+            changed(
                 _WALKER,
                 (
                     "(self.position, self.generator)))",
@@ -293,10 +287,10 @@ WRONG = {
         return False""",
             "between them there was a new lowest",
         ),
-        ("one too late", _changed(_STOPPER, (">= self.", "> self.")), "it should be after 5"),
+        ("one too late", changed(_STOPPER, (">= self.", "> self.")), "it should be after 5"),
         (
             "higher is better",
-            _changed(_STOPPER, ('["height"] <', '["height"] >'), ('float("inf")', '-float("inf")')),
+            changed(_STOPPER, ('["height"] <', '["height"] >'), ('float("inf")', '-float("inf")')),
             "Lower is better here",
         ),
         (
@@ -304,20 +298,20 @@ WRONG = {
             _STOPPER.partition("    def stop_all")[0],
             "no stop_all",
         ),
-        ("stops all", _changed(_STOPPER, ("return False", "return True")), "ends the whole sweep"),
+        ("stops all", changed(_STOPPER, ("return False", "return True")), "ends the whole sweep"),
         (
             "forgets to return",
-            _changed(_STOPPER, ("return self.since[trial_id] >=", "self.since[trial_id] >=")),
+            changed(_STOPPER, ("return self.since[trial_id] >=", "self.since[trial_id] >=")),
             "What does __call__ return",
         ),
         (
             "no Stopper",
-            _changed(_STOPPER, ("(tune.Stopper)", "")),
+            changed(_STOPPER, ("(tune.Stopper)", "")),
             "derived from tune.Stopper",
         ),
         (
             "keeps a lock",
-            _changed(
+            changed(
                 _STOPPER,
                 (
                     "        self.patience",
@@ -328,7 +322,7 @@ WRONG = {
         ),
         (
             "two too early",
-            _changed(_STOPPER, (">= self.patience", ">= self.patience - 2")),
+            changed(_STOPPER, (">= self.patience", ">= self.patience - 2")),
             "Its heights",
         ),
     ],
@@ -423,7 +417,7 @@ RIGHT = {
     "walker": [
         (
             "returns a dict",
-            _changed(
+            changed(
                 _WALKER,
                 (
                     _SAVES,

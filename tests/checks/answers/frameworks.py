@@ -1,11 +1,6 @@
 """Answers to the exercises of lab 14."""
 
-
-def _but(code: str, old: str, new: str) -> str:
-    """A right answer with one thing wrong."""
-    assert old in code
-    return code.replace(old, new)
-
+from tests.support.changed import changed
 
 _STEPS = """\
 def train_in_steps(config, data):
@@ -79,19 +74,20 @@ WRONG = {
     "train_in_steps": [
         (
             "fits anew in each step",
-            _but(
-                _STEPS, "partial_fit(rows, labels, classes=np.unique(labels))", "fit(rows, labels)"
+            changed(
+                _STEPS,
+                ("partial_fit(rows, labels, classes=np.unique(labels))", "fit(rows, labels)"),
             ),
             "partial_fit continues",
         ),
         (
             "reports once, at the end",
-            _but(_STEPS, "        tune.report", "    tune.report"),
+            changed(_STEPS, ("        tune.report", "    tune.report")),
             "Report after each pass, so",
         ),
         (
             "the accuracy on the training rows",
-            _but(_STEPS, 'model.score(*data["validation"])', "model.score(rows, labels)"),
+            changed(_STEPS, ('model.score(*data["validation"])', "model.score(rows, labels)")),
             "every model looks good",
         ),
         (
@@ -108,25 +104,23 @@ def train_in_steps(config, data):
         ),
         (
             "without classes",
-            _but(_STEPS, ", classes=np.unique(labels)", ""),
+            changed(_STEPS, (", classes=np.unique(labels)", "")),
             "classes must be passed on the first call",
         ),
         (
             "learns from the validation rows too",
-            _but(
+            changed(
                 _STEPS,
-                "        tune.report",
-                '        model.partial_fit(*data["validation"])\n        tune.report',
+                (
+                    "        tune.report",
+                    '        model.partial_fit(*data["validation"])\n        tune.report',
+                ),
             ),
             "validation rows",
         ),
         (
             "a part of the rows in each step",
-            _but(
-                _STEPS,
-                "partial_fit(rows, labels,",
-                "partial_fit(rows[:20], labels[:20],",
-            ),
+            changed(_STEPS, ("partial_fit(rows, labels,", "partial_fit(rows[:20], labels[:20],")),
             "takes each once",
         ),
         (
@@ -143,33 +137,35 @@ def train_in_steps(config, data):
         ),
         (
             "shuffles the rows alone",
-            _but(
+            changed(
                 _STEPS,
-                "        model.partial_fit(rows,",
-                "        mixed = np.random.default_rng(0).permutation(rows)\n"
-                "        model.partial_fit(mixed,",
+                (
+                    "        model.partial_fit(rows,",
+                    "        mixed = np.random.default_rng(0).permutation(rows)\n"
+                    "        model.partial_fit(mixed,",
+                ),
             ),
             "another row's label",
         ),
         (
             "the steps of the lab",
-            _but(_STEPS, 'range(config["steps"])', "range(PASSES)"),
+            changed(_STEPS, ('range(config["steps"])', "range(PASSES)")),
             "it received 16",
         ),
         (
             "reports nothing",
-            _but(_STEPS, "tune.report(", "print("),
+            changed(_STEPS, ("tune.report(", "print(")),
             "Tune received no report",
         ),
         (
             "under another name",
-            _but(_STEPS, '"accuracy"', '"mean_accuracy"'),
+            changed(_STEPS, ('"accuracy"', '"mean_accuracy"')),
             "holds accuracy",
         ),
         (
             "the share of mistakes",
-            _but(
-                _STEPS, 'model.score(*data["validation"])', '1 - model.score(*data["validation"])'
+            changed(
+                _STEPS, ('model.score(*data["validation"])', '1 - model.score(*data["validation"])')
             ),
             "not the accuracy on",
         ),
@@ -178,114 +174,130 @@ def train_in_steps(config, data):
         ("Ray's callback as it comes", _RAYS, "none carried a checkpoint"),
         (
             "Ray's callback, a checkpoint a round",
-            _but(_RAYS, '"validation-multi_logloss"}', '"validation-multi_logloss"}, frequency=1'),
+            changed(
+                _RAYS, ('"validation-multi_logloss"}', '"validation-multi_logloss"}, frequency=1')
+            ),
             "The last report alone",
         ),
         (
             "the last round's model",
-            _but(
+            changed(
                 _BOOST,
-                '        tune.report({"loss": env',
-                '        env.model.save_model(file)\n        tune.report({"loss": env',
-            )
-            .replace("    import lightgbm\n", "    import lightgbm\n    file = 'last.txt'\n", 1)
-            .replace(
-                'model.save_model(f"{folder}/model.txt")',
-                "Path(file).rename(f'{folder}/model.txt')",
+                (
+                    '        tune.report({"loss": env',
+                    '        env.model.save_model(file)\n        tune.report({"loss": env',
+                ),
+                ("    import lightgbm\n", "    import lightgbm\n    file = 'last.txt'\n"),
+                (
+                    'model.save_model(f"{folder}/model.txt")',
+                    "Path(file).rename(f'{folder}/model.txt')",
+                ),
             ),
             "ends with its best round",
         ),
         (
             "the last round's loss",
-            _but(
+            changed(
                 _BOOST,
-                "    def report(env):\n",
-                "    def report(env):\n        losses.append(env.evaluation_result_list[0][2])\n",
-            )
-            .replace("    import lightgbm\n", "    import lightgbm\n    losses = []\n", 1)
-            .replace('{"loss": best}', '{"loss": losses[-1]}'),
+                (
+                    "    def report(env):\n",
+                    "    def report(env):\n"
+                    "        losses.append(env.evaluation_result_list[0][2])\n",
+                ),
+                ("    import lightgbm\n", "    import lightgbm\n    losses = []\n"),
+                ('{"loss": best}', '{"loss": losses[-1]}'),
+            ),
             "Tune ranks trials by their last report",
         ),
         (
             "a rate of its own",
-            _but(_BOOST, 'config["learning_rate"]', "0.1"),
+            changed(_BOOST, ('config["learning_rate"]', "0.1")),
             "a learning rate of 0.1",
         ),
         (
             "as many rounds as it likes",
-            _but(_BOOST, 'config["rounds"]', "1000"),
+            changed(_BOOST, ('config["rounds"]', "1000")),
             'With config["rounds"] = 4',
         ),
         (
             "reports when all is over",
-            _but(_BOOST, 'tune.report({"loss": env', "(losses.append(env")
-            .replace("list[0][2]})", "list[0][2]))")
-            .replace("    import lightgbm\n", "    import lightgbm\n    losses = []\n", 1)
-            .replace(
-                "    with Temp",
-                '    for loss in losses:\n        tune.report({"loss": loss})\n    with Temp',
+            changed(
+                _BOOST,
+                ('tune.report({"loss": env', "(losses.append(env"),
+                ("list[0][2]})", "list[0][2]))"),
+                ("    import lightgbm\n", "    import lightgbm\n    losses = []\n"),
+                (
+                    "    with Temp",
+                    '    for loss in losses:\n        tune.report({"loss": loss})\n    with Temp',
+                ),
             ),
             "report in a callback",
         ),
         (
             "Ray's callback, which saves the last round too",
-            _but(_RAYS, "    lightgbm.train(", "    model = lightgbm.train(") + _LAST,
+            changed(_RAYS, ("    lightgbm.train(", "    model = lightgbm.train(")) + _LAST,
             "The last report alone",
         ),
         (
             "no early stopping",
-            _but(_BOOST, ", lightgbm.early_stopping(5, verbose=False)]", "]").replace(
-                'best = model.best_score["validation"]["multi_logloss"]', "best = 0"
+            changed(
+                _BOOST,
+                (", lightgbm.early_stopping(5, verbose=False)]", "]"),
+                ('best = model.best_score["validation"]["multi_logloss"]', "best = 0"),
             ),
             "lightgbm.early_stopping",
         ),
         (
             "less patience",
-            _but(_BOOST, "early_stopping(5", "early_stopping(2"),
+            changed(_BOOST, ("early_stopping(5", "early_stopping(2")),
             "stop 5 after the best",
         ),
         (
             "reports only at the end",
-            _but(_BOOST, "[report, ", "["),
+            changed(_BOOST, ("[report, ", "[")),
             "Report after each round",
         ),
         (
             "the loss on the training rows",
-            _but(_BOOST, "valid_sets=[train.", "valid_sets=[train, train.").replace(
-                'valid_names=["validation"]', 'valid_names=["training", "validation"]'
+            changed(
+                _BOOST,
+                ("valid_sets=[train.", "valid_sets=[train, train."),
+                ('valid_names=["validation"]', 'valid_names=["training", "validation"]'),
             ),
             "Did you report another measure",
         ),
         (
             "another file",
-            _but(_BOOST, "model.txt", "booster.txt"),
+            changed(_BOOST, ("model.txt", "booster.txt")),
             "model.txt",
         ),
         (
             "under another name",
-            _but(_BOOST, '"loss"', '"multi_logloss"'),
+            changed(_BOOST, ('"loss"', '"multi_logloss"')),
             "holds loss",
         ),
         (
             "reports nothing",
-            _but(_BOOST, "tune.report(", "print(").replace(", checkpoint=tune", ", tune"),
+            changed(_BOOST, ("tune.report(", "print("), (", checkpoint=tune", ", tune")),
             "Tune received no report",
         ),
     ],
     "report_to_tune": [
         (
             "when training ends",
-            _but(_KERAS, "on_epoch_end(self, epoch, logs=None)", "on_train_end(self, logs=None)"),
+            changed(
+                _KERAS, ("on_epoch_end(self, epoch, logs=None)", "on_train_end(self, logs=None)")
+            ),
             "Tune received 1.",
         ),
         (
             "the accuracy on the training rows",
-            _but(_KERAS, 'logs["val_accuracy"]', 'logs["accuracy"]'),
+            changed(_KERAS, ('logs["val_accuracy"]', 'logs["accuracy"]')),
             "that on the training rows",
         ),
         (
             "all the epoch's numbers",
-            _but(_KERAS, '{"val_accuracy": logs["val_accuracy"]}', "logs"),
+            changed(_KERAS, ('{"val_accuracy": logs["val_accuracy"]}', "logs")),
             "It should hold val_accuracy alone",
         ),
         (
@@ -313,19 +325,21 @@ class ReportToTune(keras.callbacks.Callback):
         ),
         (
             "another file",
-            _but(_KERAS, "model.keras", "weights.keras"),
+            changed(_KERAS, ("model.keras", "weights.keras")),
             "Save the model in it as model.keras",
         ),
         (
             "on every batch",
-            _but(_KERAS, "on_epoch_end(self, epoch", "on_train_batch_end(self, batch").replace(
-                'logs["val_accuracy"]', 'logs["accuracy"]'
+            changed(
+                _KERAS,
+                ("on_epoch_end(self, epoch", "on_train_batch_end(self, batch"),
+                ('logs["val_accuracy"]', 'logs["accuracy"]'),
             ),
             "should make 3 reports",
         ),
         (
             "a hook that Keras does not have",
-            _but(_KERAS, "on_epoch_end", "on_epoch_ends"),
+            changed(_KERAS, ("on_epoch_end", "on_epoch_ends")),
             "Keras calls on_epoch_end",
         ),
     ],
@@ -408,18 +422,23 @@ def train_boost(config, data):
         ),
         (
             "Ray's callback for the rounds",
-            _but(_RAYS, "    lightgbm.train(", "    model = lightgbm.train(").replace(
-                'multi_logloss"}', 'multi_logloss"}, checkpoint_at_end=False'
+            changed(
+                _RAYS,
+                ("    lightgbm.train(", "    model = lightgbm.train("),
+                ('multi_logloss"}', 'multi_logloss"}, checkpoint_at_end=False'),
             )
             + _LAST,
         ),
         (
             "reports by name",
-            _but(
+            changed(
                 _BOOST,
-                "    import lightgbm\n",
-                "    import lightgbm\n    from ray.tune import report as say\n",
-            ).replace("tune.report(", "say("),
+                (
+                    "    import lightgbm\n",
+                    "    import lightgbm\n    from ray.tune import report as say\n",
+                ),
+                ("tune.report(", "say("),
+            ),
         ),
     ],
     "report_to_tune": [
@@ -440,10 +459,13 @@ class ReportToTune(keras.callbacks.Callback):
         ),
         (
             "with a file beside it",
-            _but(
+            changed(
                 _KERAS,
-                "            tune.report",
-                '            Path(folder, "epoch.txt").write_text("1")\n            tune.report',
+                (
+                    "            tune.report",
+                    '            Path(folder, "epoch.txt").write_text("1")\n'
+                    "            tune.report",
+                ),
             ),
         ),
     ],

@@ -1,5 +1,7 @@
 """Answers to the exercises of lab 09."""
 
+from tests.support.changed import changed
+
 WIN_RATE = """def win_rate(ours, theirs):
     pairs = list(zip(ours, theirs, strict=True))
     wins = sum({count} for a, b in pairs)
@@ -40,14 +42,6 @@ class AskTellSearch(Searcher):
             self.optimizer, self.points = pickle.load(file)"""
 
 
-def _with(code: str, *changes: tuple[str, str]) -> str:
-    """The right answer with parts of it replaced."""
-    for old, new in changes:
-        assert old in code, old
-        code = code.replace(old, new)
-    return code
-
-
 WRONG = {
     "win_rate": [
         (
@@ -67,7 +61,7 @@ WRONG = {
         ),
         (
             "leaves the ties out",
-            _with(
+            changed(
                 WIN_RATE.format(count="a < b", told="wins, len(pairs)"),
                 ("strict=True))", "strict=True) if a != b)"),
                 ("list(zip", "list((a, b) for a, b in zip"),
@@ -127,7 +121,7 @@ WRONG = {
         ),
         (
             "counts itself",
-            _with(
+            changed(
                 CUTS,
                 ("        before.append(score)\n", ""),
                 ("        if before", "        before.append(score)\n        if before"),
@@ -136,46 +130,45 @@ WRONG = {
         ),
         (
             "forgets the stopped",
-            _with(CUTS, ("        before.append", "        else:\n            before.append")),
+            changed(CUTS, ("        before.append", "        else:\n            before.append")),
             "forgot the scores of the stopped",
         ),
         (
             "the wrong percentile",
-            _with(CUTS, ("100 * (1 - 1 / reduction_factor)", "100 / reduction_factor")),
+            changed(CUTS, ("100 * (1 - 1 / reduction_factor)", "100 / reduction_factor")),
             "Your cutoff is too low",
         ),
         (
             "a percentile as a fraction",
-            _with(CUTS, ("100 * (1 - 1 / reduction_factor)", "1 - 1 / reduction_factor")),
+            changed(CUTS, ("100 * (1 - 1 / reduction_factor)", "1 - 1 / reduction_factor")),
             "counts from 0 to 100",
         ),
-        ("stops ties", _with(CUTS, ("score < np", "score <= np")), "right on the cutoff goes on"),
+        ("stops ties", changed(CUTS, ("score < np", "score <= np")), "right on the cutoff goes on"),
         (
             "returns who goes on",
-            _with(
-                CUTS,
-                ("return stopped", "return [t for t, _ in arrivals if t not in stopped]"),
+            changed(
+                CUTS, ("return stopped", "return [t for t, _ in arrivals if t not in stopped]")
             ),
             "return those that are stopped",
         ),
         (
             "returns pairs",
-            _with(CUTS, ("(trial)", "((trial, score))")),
+            changed(CUTS, ("(trial)", "((trial, score))")),
             "Return the names of trials",
         ),
         (
             "counts them",
-            _with(CUTS, ("return stopped", "return len(stopped)")),
+            changed(CUTS, ("return stopped", "return len(stopped)")),
             "Return a list of trials",
         ),
         (
             "the last one first",
-            _with(CUTS, ("return stopped", "return stopped[::-1]")),
+            changed(CUTS, ("return stopped", "return stopped[::-1]")),
             "return them in the order in which they came",
         ),
         (
             "always the better half",
-            _with(CUTS, ("100 * (1 - 1 / reduction_factor)", "50")),
+            changed(CUTS, ("100 * (1 - 1 / reduction_factor)", "50")),
             "The first on which you differ is",
         ),
     ],
@@ -187,12 +180,12 @@ WRONG = {
         ),
         (
             "forgets the mode",
-            _with(SEARCH, ('1 if self.mode == "min" else -1', "1")),
+            changed(SEARCH, ('1 if self.mode == "min" else -1', "1")),
             "tell it the negative",
         ),
         (
             "tells the last one asked",
-            _with(
+            changed(
                 SEARCH,
                 ("point = self.points.pop(trial_id)", "point = list(self.points.values())[-1]"),
             ),
@@ -200,7 +193,7 @@ WRONG = {
         ),
         (
             "tells the cost first",
-            _with(
+            changed(
                 SEARCH,
                 (
                     "tell(point, sign * result[self.metric])",
@@ -211,7 +204,7 @@ WRONG = {
         ),
         (
             "tells of failures too",
-            _with(
+            changed(
                 SEARCH,
                 ("if result and not error:", "if True:"),
                 ("result[self.metric]", "(result or {}).get(self.metric, 1e9)"),
@@ -220,7 +213,7 @@ WRONG = {
         ),
         (
             "saves nothing",
-            _with(
+            changed(
                 SEARCH,
                 ("pickle.dump((self.optimizer, self.points), file)", "pickle.dump(None, file)"),
                 ("self.optimizer, self.points = pickle", "_ = pickle"),
@@ -229,7 +222,7 @@ WRONG = {
         ),
         (
             "saves the optimizer alone",
-            _with(
+            changed(
                 SEARCH,
                 (
                     "pickle.dump((self.optimizer, self.points), file)",
@@ -241,17 +234,17 @@ WRONG = {
         ),
         (
             "does not look at the result",
-            _with(SEARCH, ("if result and not error:", "if True:")),
+            changed(SEARCH, ("if result and not error:", "if True:")),
             "Your code raised",
         ),
         (
             "no searcher",
-            _with(SEARCH, ("(Searcher)", ""), ("metric=metric, mode=mode", "")),
+            changed(SEARCH, ("(Searcher)", ""), ("metric=metric, mode=mode", "")),
             "inherits from Searcher",
         ),
         (
             "writes the trial into the point",
-            _with(
+            changed(
                 SEARCH,
                 (
                     "return dict(self.points[trial_id])",
@@ -262,7 +255,7 @@ WRONG = {
         ),
         (
             "tells nothing",
-            _with(
+            changed(
                 SEARCH,
                 ("self.optimizer.tell(point, sign * result[self.metric])", "print(sign, point)"),
             ),
@@ -270,12 +263,12 @@ WRONG = {
         ),
         (
             "the inverse",
-            _with(SEARCH, ("sign * result[self.metric]", "1 / result[self.metric]")),
+            changed(SEARCH, ("sign * result[self.metric]", "1 / result[self.metric]")),
             "the mode max; you told the costs",
         ),
         (
             "always the negative",
-            _with(SEARCH, ('1 if self.mode == "min" else -1', "-1")),
+            changed(SEARCH, ('1 if self.mode == "min" else -1', "-1")),
             'With mode "min" a loss of 3 costs 3',
         ),
     ],
@@ -313,7 +306,7 @@ RIGHT = {
         ),
         (
             "keeps all in one dict",
-            _with(
+            changed(
                 SEARCH,
                 (
                     "self.optimizer, self.points = optimizer, {}",

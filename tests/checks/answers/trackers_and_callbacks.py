@@ -1,5 +1,7 @@
 """Answers to the exercises of lab 11."""
 
+from tests.support.changed import changed
+
 _NOTIFIER = (
     "class Notifier(tune.Callback):\n"
     "    def __init__(self, metric):\n"
@@ -46,12 +48,6 @@ _TRIAL_LINES = (
     "        self.told = self.ended(trials)\n"
     "        print(f'{self.told} of {len(trials)} trials ended')\n"
 )
-
-
-def _but(code: str, old: str, new: str) -> str:
-    """A right answer with one thing wrong."""
-    assert old in code
-    return code.replace(old, new)
 
 
 _READ = (
@@ -110,8 +106,10 @@ WRONG = {
         ),
         (
             "takes all that lies there for a trial's folder",
-            _but(_READ, "(folder).glob('*/result.json')", "(folder).iterdir()").replace(
-                "file.read_text()", "(file / 'result.json').read_text()"
+            changed(
+                _READ,
+                ("(folder).glob('*/result.json')", "(folder).iterdir()"),
+                ("file.read_text()", "(file / 'result.json').read_text()"),
             )
             + "        ends[file] = json.loads(lines[-1])['accuracy'] if lines else -1\n"
             "    best = max(ends, key=ends.get)\n"
@@ -122,109 +120,116 @@ WRONG = {
     "notifier": [
         (
             "tells every report",
-            _but(_NOTIFIER, "            self.best = value\n", ""),
+            changed(_NOTIFIER, ("            self.best = value\n", "")),
             "a message for every report",
         ),
         (
             "tells what is as good",
-            _but(_NOTIFIER, "value > self.best", "value >= self.best"),
+            changed(_NOTIFIER, ("value > self.best", "value >= self.best")),
             "as good is not better",
         ),
         (
             "a best for each trial",
-            _but(_NOTIFIER, "float('-inf'), []", "{}, []")
-            .replace("value > self.best", "value > self.best.get(trial.trial_id, -1e9)")
-            .replace("self.best = value", "self.best[trial.trial_id] = value"),
+            changed(
+                _NOTIFIER,
+                ("float('-inf'), []", "{}, []"),
+                ("value > self.best", "value > self.best.get(trial.trial_id, -1e9)"),
+                ("self.best = value", "self.best[trial.trial_id] = value"),
+            ),
             "one best of all trials",
         ),
         (
             "begins at zero",
-            _but(_NOTIFIER, "float('-inf')", "0"),
+            changed(_NOTIFIER, ("float('-inf')", "0")),
             "a return can be below zero",
         ),
         (
             "lets NaN be the best",
-            _but(_NOTIFIER, "value > self.best", "not value <= self.best").replace(
-                "float('nan'))", "float('-inf'))"
+            changed(
+                _NOTIFIER,
+                ("value > self.best", "not value <= self.best"),
+                ("float('nan'))", "float('-inf'))"),
             ),
             "NaN is no best",
         ),
         (
             "tells of falls that are mended",
-            _but(_NOTIFIER, "on_trial_error", "on_trial_recover"),
+            changed(_NOTIFIER, ("on_trial_error", "on_trial_recover")),
             "Tune started it again",
         ),
         (
             "takes every end for a failure",
-            _but(_NOTIFIER, "on_trial_error", "on_trial_complete"),
+            changed(_NOTIFIER, ("on_trial_error", "on_trial_complete")),
             "it completed",
         ),
         (
             "a list in the class",
-            _but(_NOTIFIER, "float('-inf'), []\n", "float('-inf'), type(self).messages\n").replace(
-                "    def __init__", "    messages = []\n    def __init__"
+            changed(
+                _NOTIFIER,
+                ("float('-inf'), []\n", "float('-inf'), type(self).messages\n"),
+                ("    def __init__", "    messages = []\n    def __init__"),
             ),
             "shared by all its objects",
         ),
         (
             "a hook that does not exist",
-            _but(_NOTIFIER, "on_trial_result", "on_result"),
+            changed(_NOTIFIER, ("on_trial_result", "on_result")),
             "Its name must be exact",
         ),
         (
             "less is better",
-            _but(
-                _but(_NOTIFIER, "float('-inf')", "float('inf')"),
-                "value > self.best",
-                "value < self.best",
+            changed(
+                _NOTIFIER,
+                ("float('-inf')", "float('inf')"),
+                ("value > self.best", "value < self.best"),
             ),
             "Higher is better here",
         ),
         (
             "zero where the metric is missing",
-            _but(_NOTIFIER, "float('nan'))", "0.0)"),
+            changed(_NOTIFIER, ("float('nan'))", "0.0)")),
             "Only a report that has the metric",
         ),
         (
             "no hook for failures",
-            _but(_NOTIFIER, "on_trial_error", "on_trial_failed"),
+            changed(_NOTIFIER, ("on_trial_error", "on_trial_failed")),
             "That is on_trial_error",
         ),
         (
             "leaves out the value",
-            _but(_NOTIFIER, "trial.trial_id, value)", "trial.trial_id)"),
+            changed(_NOTIFIER, ("trial.trial_id, value)", "trial.trial_id)")),
             "`messages` should be",
         ),
         (
             "no Callback",
-            _but(_NOTIFIER, "(tune.Callback)", ""),
+            changed(_NOTIFIER, ("(tune.Callback)", "")),
             "must be a subclass of tune.Callback",
         ),
         (
             "a set",
-            _but(_NOTIFIER, "float('-inf'), []", "float('-inf'), set()"),
+            changed(_NOTIFIER, ("float('-inf'), []", "float('-inf'), set()")),
             "should have a list `messages`",
         ),
         (
             "a sentence",
-            _but(_NOTIFIER, "('best', trial.trial_id, value)", "f'{trial.trial_id} is best'"),
+            changed(_NOTIFIER, ("('best', trial.trial_id, value)", "f'{trial.trial_id} is best'")),
             "A message is a tuple",
         ),
     ],
     "one_file": [
         (
             "opens the file in __init__",
-            _but(_KEPT_OPEN, "    def setup(self, *args, **info):\n", ""),
+            changed(_KEPT_OPEN, ("    def setup(self, *args, **info):\n", "")),
             "Tune pickles its callbacks",
         ),
         (
             "does not flush",
-            _but(_KEPT_OPEN, "        self.file.flush()\n", ""),
+            changed(_KEPT_OPEN, ("        self.file.flush()\n", "")),
             "still in a buffer",
         ),
         (
             "empties the file each time",
-            _but(_ONE_FILE, "'a'", "'w'"),
+            changed(_ONE_FILE, ("'a'", "'w'")),
             "'w' empties a file",
         ),
         (
@@ -235,7 +240,7 @@ WRONG = {
         ),
         (
             "forgets the newline",
-            _but(_ONE_FILE, " + '\\n'", ""),
+            changed(_ONE_FILE, (" + '\\n'", "")),
             "End each with a newline",
         ),
         (
@@ -246,81 +251,87 @@ WRONG = {
         ),
         (
             "expects every metric",
-            _but(_ONE_FILE, " if name in result", ""),
+            changed(_ONE_FILE, (" if name in result", "")),
             "KeyError: 'accuracy'",
         ),
         (
             "writes a dict as Python prints it",
-            _but(_ONE_FILE, "json.dumps(line)", "str(line)"),
+            changed(_ONE_FILE, ("json.dumps(line)", "str(line)")),
             "no JSON",
         ),
         (
             "no LoggerCallback",
-            _but(_ONE_FILE, "(tune.logger.LoggerCallback)", ""),
+            changed(_ONE_FILE, ("(tune.logger.LoggerCallback)", "")),
             "must be a subclass of tune.logger.LoggerCallback",
         ),
         (
             "a hook that does not exist",
-            _but(_ONE_FILE, "log_trial_result", "log_result"),
+            changed(_ONE_FILE, ("log_trial_result", "log_result")),
             "there is nothing in the file",
         ),
         (
             "another key",
-            _but(_ONE_FILE, "'iteration': result", "'step': result"),
+            changed(_ONE_FILE, ("'iteration': result", "'step': result")),
             "it should be {'trial'",
         ),
     ],
     "trial_lines": [
         (
             "prints at every turn",
-            _but(_TRIAL_LINES, "return self.ended(trials) > self.told", "return True"),
+            changed(_TRIAL_LINES, ("return self.ended(trials) > self.told", "return True")),
             "when no other trial had ended",
         ),
         (
             "prints at the end only",
-            _but(_TRIAL_LINES, "return self.ended(trials) > self.told", "return done"),
+            changed(_TRIAL_LINES, ("return self.ended(trials) > self.told", "return done")),
             "When 1 of 4 trials had ended, you printed nothing",
         ),
         (
             "does not remember",
-            _but(_TRIAL_LINES, "        self.told = self.ended(trials)\n", "").replace(
-                "{self.told} of", "{self.ended(trials)} of"
+            changed(
+                _TRIAL_LINES,
+                ("        self.told = self.ended(trials)\n", ""),
+                ("{self.told} of", "{self.ended(trials)} of"),
             ),
             "Remember in report",
         ),
         (
             "forgets those that failed",
-            _but(_TRIAL_LINES, "in ('TERMINATED', 'ERROR')", "== 'TERMINATED'"),
+            changed(_TRIAL_LINES, ("in ('TERMINATED', 'ERROR')", "== 'TERMINATED'")),
             "has ended too",
         ),
         (
             "once more at the end",
-            _but(_TRIAL_LINES, "> self.told", "> self.told or done"),
+            changed(_TRIAL_LINES, ("> self.told", "> self.told or done")),
             "at the end, when all had been told",
         ),
         (
             "takes a pause for an end",
-            _but(_TRIAL_LINES, "in ('TERMINATED', 'ERROR')", "not in ('PENDING', 'RUNNING')"),
+            changed(_TRIAL_LINES, ("in ('TERMINATED', 'ERROR')", "not in ('PENDING', 'RUNNING')")),
             "PAUSED goes on later",
         ),
         (
             "a line for each trial",
-            _but(
+            changed(
                 _TRIAL_LINES,
-                "        self.told = self.ended(trials)\n        print(",
-                "        while self.told < self.ended(trials):\n            self.told += 1\n"
-                "            print(",
+                (
+                    "        self.told = self.ended(trials)\n        print(",
+                    "        while self.told < self.ended(trials):\n            self.told += 1\n"
+                    "            print(",
+                ),
             ),
             "one for all that ended",
         ),
         (
             "counts those left",
-            _but(_TRIAL_LINES, "{self.told} of {len(trials)}", "{len(trials) - self.told} left of"),
+            changed(
+                _TRIAL_LINES, ("{self.told} of {len(trials)}", "{len(trials) - self.told} left of")
+            ),
             "begin with how many have",
         ),
         (
             "no ProgressReporter",
-            _but(_TRIAL_LINES, "(tune.ProgressReporter)", ""),
+            changed(_TRIAL_LINES, ("(tune.ProgressReporter)", "")),
             "must be a subclass of tune.ProgressReporter",
         ),
     ],
@@ -340,9 +351,13 @@ RIGHT = {
     "notifier": [
         (
             "None before the first best",
-            _but(_NOTIFIER, "float('-inf')", "None").replace(
-                "value > self.best",
-                "value == value and (self.best is None or value > self.best)",
+            changed(
+                _NOTIFIER,
+                ("float('-inf')", "None"),
+                (
+                    "value > self.best",
+                    "value == value and (self.best is None or value > self.best)",
+                ),
             ),
         ),
     ],
