@@ -1,5 +1,6 @@
 """The tree of actors: on recorded rows, and on live Ray."""
 
+import functools
 import time
 from collections import Counter
 from types import SimpleNamespace as Row
@@ -11,9 +12,11 @@ from checks import engine
 from helpers import observe, ui
 from helpers.ui import actors
 from helpers.ui.actors import Maker, TreeView, creation, lines, living, origin, tree
+from tests.support import waiting
 
 EVIL = "<img src=x onerror=alert(1)>"
 SECONDS = 30
+wait_until = functools.partial(waiting.wait_until, limit_s=SECONDS)
 JOB = "02000000"
 DRIVER = "f" * 40 + JOB
 
@@ -121,14 +124,6 @@ def test_names_are_shown_as_text():
 
 
 # --- on live Ray ---
-
-
-def wait_until(look, condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition(found := look()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
-    return found
 
 
 @pytest.fixture

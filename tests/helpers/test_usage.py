@@ -1,5 +1,6 @@
 """What the machines do and who holds what: on recorded answers, and on live Ray."""
 
+import functools
 import re
 import threading
 import time
@@ -12,9 +13,11 @@ from helpers.ui import live, usage
 from helpers.ui.live import History
 from helpers.ui.state import Unavailable
 from helpers.ui.usage import ClusterView, CpuView, Held, Node, held, parse, together
+from tests.support import waiting
 
 EVIL = "<img src=x onerror=alert(1)>"
 SECONDS = 30
+wait_until = functools.partial(waiting.wait_until, limit_s=SECONDS)
 PAGE = f"""
 # HELP ray_component_cpu_percentage Total CPU usage of the components on a node.
 # TYPE ray_component_cpu_percentage gauge
@@ -205,14 +208,6 @@ def test_names_are_shown_as_text(node):
 
 
 # --- on live Ray ---
-
-
-def wait_until(look, condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition(found := look()):
-        assert time.monotonic() < deadline, repr(found)
-        time.sleep(0.1)
-    return found
 
 
 def test_the_cpu_is_that_of_the_task_that_uses_it(ray):

@@ -1,21 +1,21 @@
 """The labs of a cluster on three hosts, as they are, and a sweep that outlives the loss of one."""
 
+import functools
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import psutil
 import pytest
 
 from helpers import labs, paths
-from tests.support import hosts
+from tests.support import hosts, waiting
 from tests.support.environment import without_ray
 
 UNCHANGED = [lab for lab in labs.NAMES if labs.about(lab)["hosts"]]
 WHY_NOT = hosts.missing()
 LIMIT_S = 120  # for hosts to start or to end, which takes some seconds on two quiet cores
+wait_until = functools.partial(waiting.wait_until, limit_s=LIMIT_S)
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,13 +45,6 @@ def processes_of_hosts() -> list[str]:
     return [" ".join(own) for own in everybody if any(hosts.HEAD in word for word in own)]
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-
-
 def test_they_end_with_the_process_that_started_them():
     starting = "import subprocess, sys; subprocess.run(sys.argv[1:])"
     command = [sys.executable, "-m", "tests.support.hosts", "sleep", "infinity"]
@@ -59,12 +52,12 @@ def test_they_end_with_the_process_that_started_them():
         [sys.executable, "-c", starting, *command], cwd=paths.ROOT, env=without_ray()
     )
     try:
-        wait_until(lambda: any("gcs_server" in own for own in processes_of_hosts()), "no Ray")
+        wait_until(lambda: any("gcs_server" in own for own in processes_of_hosts()), what="no Ray")
         assert starter.poll() is None
     finally:
         starter.kill()
         starter.wait()
-    wait_until(lambda: not processes_of_hosts(), "hosts are left")
+    wait_until(lambda: not processes_of_hosts(), what="hosts are left")
 
 
 def test_labs_run_unchanged():

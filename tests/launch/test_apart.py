@@ -1,20 +1,22 @@
 """A state apart goes away with the process that has it: a killed test run leaves nothing."""
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from helpers import paths
 from launch import apart, session
+from tests.support import waiting
 from tests.support.environment import without_ray
 
 LIMIT_S = 240  # to start a test run and its Ray, and to end them; 20 and 5 on two quiet cores
+wait_until = functools.partial(waiting.wait_until, limit_s=LIMIT_S)
 
 # It says where its run's Ray is going to be, starts that Ray, and goes on for ever.
 TEST = """
@@ -51,14 +53,6 @@ def run(tmp_path):
         session._end(session._processes(found[2]))
 
 
-def wait_until(condition, what: str):
-    deadline = time.monotonic() + LIMIT_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return found
-
-
 @pytest.mark.parametrize("moment", ["starting", "started"])
 def test_a_killed_test_run_leaves_nothing(run, tmp_path, moment):
     def says(pattern):
@@ -69,15 +63,19 @@ def test_a_killed_test_run_leaves_nothing(run, tmp_path, moment):
     def belong():
         return session._processes(temp)
 
-    state, temp = wait_until(lambda: says(r"IN (\S+) (\S+)\n"), "the run does not start").groups()
+    state, temp = wait_until(
+        lambda: says(r"IN (\S+) (\S+)\n"), what="the run does not start"
+    ).groups()
     if moment == "started":
-        wait_until(lambda: says("UP"), "no Ray starts")
+        wait_until(lambda: says("UP"), what="no Ray starts")
     else:
-        wait_until(lambda: any("gcs_server" in one.name() for one in belong()), "no Ray starts")
+        wait_until(
+            lambda: any("gcs_server" in one.name() for one in belong()), what="no Ray starts"
+        )
         assert not says("UP")
     assert belong() and Path(state).is_dir() and Path(temp).is_dir()
     run.kill()
-    wait_until(lambda: not Path(state).exists(), "its state is left")
+    wait_until(lambda: not Path(state).exists(), what="its state is left")
     assert not Path(temp).exists() and not belong()
 
 
