@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
-from ray import cloudpickle
+from ray import cloudpickle, tune
 
 from checks.engine import NotYet, exercise, run_without_ray, show
 from checks.trials import Reported, reports
@@ -119,7 +119,7 @@ def _watched_steps(answer: bytes) -> Steps:
         "validation": (features[ROWS:], labels[ROWS:]),
     }
     config = {"steps": STEPS, "model": model}
-    heard = reports(lambda: cloudpickle.loads(answer)(config, data), look)
+    heard = reports(tune, lambda: cloudpickle.loads(answer)(config, data), look)
     return Steps(heard, len(made), len(fits))
 
 
@@ -321,7 +321,7 @@ def _boosted(answer: bytes) -> tuple[list[Reported], list[Reported]]:
     def heard(rounds: int) -> list[Reported]:
         trained.clear()
         config = {"learning_rate": RATE, "rounds": rounds}
-        return reports(lambda: cloudpickle.loads(answer)(config, data), look)
+        return reports(tune, lambda: cloudpickle.loads(answer)(config, data), look)
 
     with mock.patch.object(lightgbm.Booster, "update", counted):
         return heard(MOST), heard(FEW)
@@ -408,5 +408,5 @@ def _fitted(answer: bytes) -> tuple[list[Reported], list[float]]:
         past.append(model.fit(rows[:64], labels[:64], epochs=EPOCHS, callbacks=[callback], **split))
 
     past: list[Any] = []
-    heard = reports(train, look)
+    heard = reports(tune, train, look)
     return heard, past[0].history["val_accuracy"]

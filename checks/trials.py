@@ -1,8 +1,10 @@
 """What the checks of Tune's labs share: a real trial, and pretended ones."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -104,12 +106,15 @@ class Reported(NamedTuple):
     seen: Any
 
 
-def reports(train: Callable[[], Any], look: Callable[[str | None], Any]) -> list[Reported]:
+def reports(
+    library: ModuleType, run: Callable[[], Any], look: Callable[[str | None], Any]
+) -> list[Reported]:
     """Call a trainable with nobody but the check to listen to it: no Tune, no process of a trial.
 
     Args:
-        train: unpacks a trainable and calls it. Unpacked before, one that has imported
-            `tune.report` by name would call the real one.
+        library: the one whose `report` it calls: `ray.tune` or `ray.train`.
+        run: unpacks the trainable and calls it. Unpacked before, one that has imported `report` by
+            name would call the real one.
         look: called at each report with the folder of its checkpoint, or None if it has none.
 
     Returns:
@@ -119,7 +124,7 @@ def reports(train: Callable[[], Any], look: Callable[[str | None], Any]) -> list
     """
     heard: list[Reported] = []
 
-    def report(metrics: dict, *, checkpoint: tune.Checkpoint | None = None) -> None:
+    def report(metrics: dict, checkpoint: tune.Checkpoint | None = None, **_) -> None:
         if checkpoint is None:
             seen = look(None)
         else:
@@ -127,7 +132,10 @@ def reports(train: Callable[[], Any], look: Callable[[str | None], Any]) -> list
                 seen = look(folder)
         heard.append(Reported(dict(metrics), seen))
 
-    home = sys.modules[tune.report.__module__]
-    with mock.patch.object(tune, "report", report), mock.patch.object(home, "report", report):
-        train()
+    listening = mock.create_autospec(library.report, side_effect=report)
+    homes = library, sys.modules[library.report.__module__]
+    with contextlib.ExitStack() as patched:
+        for home in homes:
+            patched.enter_context(mock.patch.object(home, "report", listening))
+        run()
     return heard
