@@ -1,5 +1,7 @@
 """Answers to the exercises of lab 15."""
 
+import textwrap
+
 from tests.support.changed import changed
 
 _LOOP = """\
@@ -169,13 +171,35 @@ WRONG = {
         ),
         (
             "one report at the end",
-            _LOOP.replace(_TAIL, "") + _TAIL.replace("        ", "    ", 1).replace("\n    ", "\n"),
+            changed(_LOOP, (_TAIL, textwrap.indent(textwrap.dedent(_TAIL), "    "))),
             "a worker reported 1 times",
         ),
         (
             "no step",
             changed(_LOOP, ("            optimizer.step()\n", "")),
             "Your model did not change",
+        ),
+        (
+            "momentum",
+            changed(_LOOP, ('lr=config["lr"]', 'lr=config["lr"], momentum=0.9')),
+            "momentum, or a missing zero_grad",
+        ),
+        (
+            "a rate of its own",
+            changed(_LOOP, ('lr=config["lr"]', "lr=0.02")),
+            "another rate",
+        ),
+        (
+            "no zero_grad",
+            changed(_LOOP, ("            optimizer.zero_grad()\n", "")),
+            "a missing zero_grad",
+        ),
+        (
+            "fails in one worker",
+            changed(
+                _LOOP, ("    net = config", "    if rank == 1:\n        oops()\n    net = config")
+            ),
+            "NameError: name 'oops' is not defined",
         ),
         (
             "saves the first weights",
@@ -236,10 +260,18 @@ WRONG = {
             "It should be 0, 1, 2",
         ),
         (
+            "all trials start that fit alone",
+            "def most_trials(cpus, trial_cpus, workers, cpus_per_worker):\n"
+            "    group = workers * cpus_per_worker\n"
+            "    started = cpus // trial_cpus\n"
+            "    return int(min(started, (cpus - started * trial_cpus) // group))",
+            "1 fit: with its workers a trial holds 2.00",
+        ),
+        (
             "divides by a trial of nothing",
             "def most_trials(*machine):\n"
             "    cpus, trial, workers, each = (round(100 * amount) for amount in machine)\n"
-            "    return min(cpus // trial, cpus // (trial + workers // 100 * each))",
+            "    return min(cpus // trial, 100 * cpus // (100 * trial + workers * each))",
             "ZeroDivisionError",
         ),
     ],
@@ -267,7 +299,31 @@ WRONG = {
         (
             "a whole CPU",
             changed(_READER, (', ray_actor_options={"num_cpus": 0.1}', "")),
-            "holds 1 CPUs",
+            "reserves 1 CPUs in place of 0.1",
+        ),
+        (
+            "no CPU",
+            changed(_READER, ('"num_cpus": 0.1', '"num_cpus": 0')),
+            "reserves 0 CPUs",
+        ),
+        (
+            "expects HTTP",
+            changed(
+                _READER,
+                ("async def __call__(self, images)", "async def several(self, images)"),
+                (
+                    "return self.read(images)\n",
+                    "return self.read(images)\n\n"
+                    "    async def __call__(self, request):\n"
+                    "        return await self.several(await request.json())\n",
+                ),
+            ),
+            "AttributeError: 'numpy.ndarray' object has no attribute 'json'",
+        ),
+        (
+            "reads nothing",
+            changed(_READER, ("return self.read(images)", "return [0] * len(images)")),
+            "No image was read",
         ),
         (
             "loads for each batch",
@@ -313,6 +369,13 @@ RIGHT = {
     "most_trials": [
         ("in hundredths, together", _MOST),
         (
+            "by decimals",
+            "def most_trials(*machine):\n"
+            "    from decimal import Decimal\n"
+            "    cpus, trial, workers, each = (Decimal(str(amount)) for amount in machine)\n"
+            "    return cpus // (trial + workers * each)",
+        ),
+        (
             "by fractions",
             "def most_trials(cpus, trial_cpus, workers, cpus_per_worker):\n"
             "    from fractions import Fraction\n"
@@ -323,6 +386,7 @@ RIGHT = {
     ],
     "batched_reader": [
         ("a longer wait", _READER),
+        ("two replicas", changed(_READER, ("(max_ongoing", "(num_replicas=2, max_ongoing"))),
         (
             "a method of its own",
             changed(
