@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ray.tune.search.sample import Categorical, Integer
 
-from benchmarks import annex
+from helpers import annex
 from helpers.searchers import AskTell, bounds, is_log
 
 HEBO = "HEBO==0.3.6"

@@ -29,8 +29,8 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import annex
 from benchmarks.shared import execute, fit, machine, own_ray, report, say, silent_view
+from helpers import annex
 
 LAB = "12_tune_sb3"
 WAYS = {

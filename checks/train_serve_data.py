@@ -212,6 +212,7 @@ def _worker(answer: bytes, rank: int, port: int) -> Worker:
         "MASTER_PORT": str(port),
         "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
     }
+    logging.getLogger("ray.train").setLevel(logging.ERROR)  # it says that this is local mode
     torch.set_num_threads(1)
     torch.manual_seed(rank)
     made: list[Watched] = []

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from helpers.paths import ROOT
 
-EXTRAS = "test,bench,searchers,trackers,frameworks,storage"
+EXTRAS = "test,bench,searchers,trackers,frameworks,parallel,storage"
 CONSTRAINTS = ["-c", "constraints.txt"]
 BEST_TORCH = "--torch-backend=auto"
 

@@ -4,12 +4,10 @@ import json
 import multiprocessing
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks import annex, core, perfetto, rl, searchers, sweep, ui
+from benchmarks import core, perfetto, rl, searchers, sweep, ui
 from benchmarks.shared import ENVIRONMENT
 from helpers import paths
 
@@ -205,35 +203,3 @@ def test_searchers_runs_the_labs_race(course, monkeypatch):
 def test_a_rank_is_a_place_among_those_with_every_seed():
     bests = {"a": {0: 1.0, 1: 5.0}, "b": {0: 2.0, 1: 2.0}, "c": {0: 2.0, 1: 9.0}, "slow": {1: 3.0}}
     assert searchers.ranks(bests) == {"a": 1.5, "b": 1.75, "c": 2.75, "slow": 2.0}
-
-
-def test_a_package_that_cannot_be_installed_is_said_once_and_leaves_nothing(monkeypatch, tmp_path):
-    def create(folder, **_):
-        (folder / "lib/python3/site-packages").mkdir(parents=True)
-
-    failed = subprocess.CompletedProcess([], 1, "", "Looking\nERROR: no matching distribution\n\n")
-    monkeypatch.setattr(annex.sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(annex.venv, "create", create)
-    monkeypatch.setattr(annex.subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(annex.NotInstalled, match=r"peer==1 could .* ERROR: no match"):
-        annex.python("peer", "peer==1", "other")
-    assert not (tmp_path / "peer").exists()
-
-
-def test_an_environment_that_two_ask_for_at_once_is_made_once(monkeypatch, tmp_path):
-    made = []
-
-    def create(folder, **_):
-        made.append(folder)
-        (folder / "lib/python3/site-packages").mkdir(parents=True)
-        time.sleep(0.5)  # so long that the other asks meanwhile
-
-    monkeypatch.setattr(annex.sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(annex.venv, "create", create)
-    monkeypatch.setattr(
-        annex.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0)
-    )
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(annex.python, ["peer"] * 2, ["peer==1"] * 2))
-    assert found == [tmp_path / "peer/bin/python"] * 2
-    assert made == [tmp_path / "peer"]
