@@ -18,8 +18,10 @@ from launch import session
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 SECOND = """
-import os, sys
+import sys
+
 import ray
+import requests
 from ray import serve
 
 ray.init(logging_level="error", log_to_driver=False)
@@ -33,8 +35,6 @@ class Other:
 
 serve.start(http_options={"port": 1})  # too late: Serve runs
 serve.run(Other.bind(), name="other", route_prefix="/other")
-import requests
-
 print(requests.get(sys.argv[1] + "/other", timeout=60).text)
 serve.delete("other")
 """
